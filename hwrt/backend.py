@@ -1,0 +1,278 @@
+"""The contract between hwrt and a vendor runtime: the only hwrt module that a plugin imports.
+
+A plugin is a class derived from Backend, named in the entry-point group ``hwrt.backends``.  It is
+imported when it is first asked for, and imports its vendor runtime inside functions only.
+
+What may be raised across this border: BackendUnavailable (the vendor is absent), UnsupportedModel
+(it works, but not with this model, device or option), BackendFailure (it is broken), InputError
+(a feed or shape is wrong).  Everything else that a vendor raises is translated with ``raise ...
+from``.  A method marked ``(optional)`` may be left as it is here.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwrt.errors import (
+    BackendFailure,
+    BackendUnavailable,
+    HwrtError,
+    InputError,
+    ModelError,
+    SessionError,
+    UnsupportedModel,
+)
+from hwrt.spec import (
+    Device,
+    Finding,
+    Limits,
+    ModelInfo,
+    ModelVariant,
+    Options,
+    OptionValue,
+    Placement,
+    Preprocess,
+    Progress,
+    Range,
+    Shapes,
+    TensorSpec,
+)
+
+__all__ = [
+    "API_VERSION",
+    "Array",
+    "Backend",
+    "BackendFailure",
+    "BackendUnavailable",
+    "CompiledModel",
+    "Device",
+    "Finding",
+    "HwrtError",
+    "InputError",
+    "Limits",
+    "ModelError",
+    "ModelInfo",
+    "ModelVariant",
+    "OptionValue",
+    "Options",
+    "Placement",
+    "Preprocess",
+    "Progress",
+    "Range",
+    "Request",
+    "SessionError",
+    "Shapes",
+    "TensorSpec",
+    "UnsupportedModel",
+]
+
+API_VERSION = 1
+"""The version of this contract.  A plugin states the number it was written for as a literal."""
+
+Array = NDArray[Any]
+
+
+class Backend(ABC):
+    """A vendor runtime.
+
+    An instance holds no vendor state that a ``fork`` would break before ``compile`` is called.
+    All methods may be called from any thread, also at the same time.
+    """
+
+    name: ClassVar[str]
+    """The name users type: lower case, the vendor's own (``onnxruntime``)."""
+
+    formats: ClassVar[frozenset[str]]
+    """The model formats that ``compile`` reads."""
+
+    api_version: ClassVar[int]
+    """The API_VERSION this plugin was written for, as a literal: an inherited or imported value
+    would always match and so say nothing."""
+
+    @abstractmethod
+    def stamp(self) -> str:
+        """Versions of runtime and driver, as they enter a plan's key.
+
+        Imports no vendor module and takes less than 2 ms.  Raises BackendUnavailable when the
+        runtime is not installed.
+        """
+
+    @abstractmethod
+    def devices(self) -> Sequence[Device]:
+        """Devices usable at this moment, the order being the vendor's.
+
+        Raises BackendUnavailable, saying why and how to mend it, when there is none.
+        """
+
+    @abstractmethod
+    def compile(
+        self,
+        model: ModelInfo,
+        device: Device,
+        *,
+        options: Options,
+        shapes: Shapes | None = None,
+        preprocess: Preprocess | None = None,
+        cache_dir: Path | None = None,
+        progress: Progress | None = None,
+    ) -> CompiledModel:
+        """Make the model ready to run on the device.
+
+        ``options`` are met exactly or refused with UnsupportedModel (a value this vendor can not
+        give) or InputError (a key it does not know).  ``shapes`` fixes or bounds dynamic
+        dimensions.  ``preprocess`` may be fused into the engine: ``CompiledModel.preprocess`` says
+        whether it was.  Files are written below ``cache_dir`` only, and none where it is None.
+        ``progress`` is told how far the build is; a False from it cancels with BackendFailure.
+        """
+
+    def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
+        """(optional) Options worth measuring on this device, the default ones first."""
+        return (Options(precision="f32", threads=limits.threads),)
+
+    def reference(self, model: ModelInfo, device: Device) -> Options | None:
+        """(optional) Options of a plain f32 run, fit to judge other candidates; None: not fit."""
+        return None
+
+    def variants(
+        self, model: ModelInfo, samples: Iterable[Mapping[str, Array]], cache_dir: Path
+    ) -> Iterable[ModelVariant]:
+        """(optional) Other forms of the model, made by the vendor's own tools from samples."""
+        return ()
+
+    def diagnose(self) -> Iterable[Finding]:
+        """(optional) Known faults of this vendor's installation found on this machine."""
+        return ()
+
+
+class CompiledModel(ABC):
+    """A model that is ready on one device.  Any thread may use it, also at the same time."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    placement: Placement
+    """What really runs where: never what was merely asked for."""
+    precision: str
+    """The precision that was built: never what was merely asked for."""
+    max_requests: int | None = None
+    """Requests beyond this number gain nothing or do not fit; None where there is no bound."""
+    artefact: Path | None = None
+    """The file that another process loads to get this very engine, where the vendor has one."""
+    preprocess: Preprocess | None = None
+    """What was fused of the ``preprocess`` given to compile.  Its input then takes uint8 NHWC."""
+
+    @abstractmethod
+    def create_request(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Request:
+        """A new request for inputs of these shapes.
+
+        A dynamic dimension that ``shapes`` does not give is 1 until the request is resized.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything back.  Calling it twice is harmless; its requests are unusable then."""
+
+
+class Request(ABC):
+    """One in-flight inference with its own buffers.
+
+    One thread at a time uses it, but it may be another thread each time.
+    """
+
+    inputs: Mapping[str, Array]
+    """Host memory that this request owns: fill it, then ``run``."""
+    outputs: Mapping[str, Array]
+    """The results after ``run``: good until the next run, resize, bind or close.  Read it anew
+    after each run unless every shape is fixed.  Arrays may be strided."""
+    stream: int | None = None
+    """The device stream's handle, where there is one."""
+    timings: Mapping[str, float] | None = None
+    """Seconds of the last run by device events (``h2d``, ``compute``, ``d2h``), where known."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Run the model on ``inputs`` and leave the results in ``outputs``."""
+
+    def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """(optional) Outputs for these feeds; the caller owns them.
+
+        The feeds are C-contiguous arrays that were checked against the specs.  Their memory is
+        read during the call only and need not be copied.  The default copies in, runs and copies
+        out.
+        """
+        inputs = self.inputs
+        if any(inputs[name].shape != array.shape for name, array in feeds.items()):
+            self.resize({name: array.shape for name, array in feeds.items()})
+            inputs = self.inputs
+        for name, array in feeds.items():
+            np.copyto(inputs[name], array, casting="no")
+        self.run()
+        return {name: array.copy() for name, array in self.outputs.items()}
+
+    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """(optional) Give dynamic inputs other shapes; ``inputs`` and ``outputs`` are new then.
+
+        Raises InputError for a shape that the compiled model can not take; the request is then
+        as it was.
+        """
+        raise InputError(
+            f"this request's shapes are fixed and can not become {dict(shapes)}",
+            hint="load the model with shapes=, or run it on a backend with dynamic shapes",
+        )
+
+    def bind(self, name: str, array: Array | None) -> None:
+        """(optional) Use the caller's array as this input or output, without a copy.
+
+        ``array`` must be C-contiguous and of the tensor's dtype and present shape, and must live
+        until it is bound anew; None gives the request's own buffer back.  Raises InputError
+        otherwise.
+        """
+        raise InputError(
+            f"this backend can not use another array as {name!r}",
+            hint="copy into request.inputs and out of request.outputs",
+        )
+
+    def start(self) -> None:
+        """(optional) Begin a run and return at once; ``wait`` ends it."""
+        if self._pending is not None:
+            raise InputError("this request is running already", hint="call wait() first")
+        with _start_lock:
+            if self._worker is None:
+                self._worker = ThreadPoolExecutor(1, thread_name_prefix="hwrt-request")
+        self._pending = self._worker.submit(self.run)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """(optional) True when the started run is done, False when the time ran out first.
+
+        Raises what the run raised.  Without a started run it returns True.
+        """
+        if self._pending is None:
+            return True
+        try:
+            self._pending.result(timeout_s)
+        except FutureTimeout:
+            if not self._pending.done():
+                return False
+            raise
+        self._pending = None
+        return True
+
+    def close(self) -> None:
+        """Give the buffers back.  Calling it twice is harmless.  Extend it, calling this one."""
+        if self._worker is not None:
+            self._worker.shutdown(wait=True)
+            self._worker = None
+
+    _pending: Future[None] | None = None
+    _worker: ThreadPoolExecutor | None = None
+
+
+_start_lock = threading.Lock()
