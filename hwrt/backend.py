@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ from hwrt.errors import (
     SessionError,
     UnsupportedModel,
 )
+from hwrt.files import intact, publish, temporary_beside
+from hwrt.memory import empty_aligned
 from hwrt.spec import (
     Device,
     Finding,
@@ -73,6 +75,10 @@ __all__ = [
     "Shapes",
     "TensorSpec",
     "UnsupportedModel",
+    "empty_aligned",
+    "intact",
+    "publish",
+    "temporary_beside",
 ]
 
 API_VERSION = 1
@@ -178,7 +184,10 @@ class CompiledModel(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give everything back.  Calling it twice is harmless; its requests are unusable then."""
+        """Give everything back.  Calling it twice is harmless.
+
+        The session closes the requests first.
+        """
 
 
 class Request(ABC):
@@ -266,10 +275,26 @@ class Request(ABC):
         return True
 
     def close(self) -> None:
-        """Give the buffers back.  Calling it twice is harmless.  Extend it, calling this one."""
+        """Give the buffers back.  Calling it twice is harmless.  Extend it, calling this one.
+
+        Arrays that the caller still holds stay readable.
+        """
         if self._worker is not None:
             self._worker.shutdown(wait=True)
             self._worker = None
+        self.disable("this request is closed", hint="create another one")
+
+    def disable(self, reason: str, *, hint: str | None = None) -> None:
+        """Make every later use raise SessionError, at no cost to uses before.
+
+        Not to be overridden: hwrt calls it on close, and in the child after a fork.
+        """
+
+        def refuse(*_: object, **__: object) -> NoReturn:
+            raise SessionError(reason, hint=hint)
+
+        # An attribute of the instance hides the method of the class.
+        vars(self).update(dict.fromkeys(("run", "infer", "resize", "bind", "start"), refuse))
 
     _pending: Future[None] | None = None
     _worker: ThreadPoolExecutor | None = None

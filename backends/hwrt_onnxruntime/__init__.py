@@ -1,1 +1,258 @@
-"""ONNX Runtime."""
+"""ONNX Runtime as an hwrt backend: the CPU provider, strictly placed, requests over IOBinding."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+from hwrt.backend import (
+    Backend,
+    BackendFailure,
+    BackendUnavailable,
+    CompiledModel,
+    Device,
+    Finding,
+    HwrtError,
+    InputError,
+    ModelError,
+    ModelInfo,
+    Options,
+    Placement,
+    Preprocess,
+    Progress,
+    Shapes,
+    UnsupportedModel,
+    intact,
+    publish,
+    temporary_beside,
+)
+from hwrt_onnxruntime.diagnosis import findings
+from hwrt_onnxruntime.request import BoundRequest, FedRequest, FixedSizes, tensor_spec
+
+_CPU = "CPUExecutionProvider"
+_LEVELS = {
+    "disable": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+_KNOWN = frozenset({"precision", "threads", "spinning", "graph_optimization"})
+# An optimised model is one protobuf; those end at 2 GiB.
+_LARGEST_CACHED_BYTES = 1 << 30
+
+
+class OnnxRuntime(Backend):
+    """ONNX Runtime.
+
+    Options beside hwrt's own: ``spinning`` (bool, default True: idle threads poll for work about
+    50 ms after a run, which is faster and burns CPU) and ``graph_optimization`` ("disable",
+    "basic", "extended", "all"; default "all").
+    """
+
+    name: ClassVar[str] = "onnxruntime"
+    formats: ClassVar[frozenset[str]] = frozenset({"onnx"})
+    api_version: ClassVar[int] = 1
+
+    def stamp(self) -> str:
+        """Name and version of the installed distribution, read from its files."""
+        folder = _package_folder()
+        text = (folder / "__init__.py").read_text(encoding="utf-8")
+        build = folder / "capi" / "build_and_package_info.py"
+        if build.is_file():
+            text += build.read_text(encoding="utf-8")
+        name = re.search(r"""^package_name\s*=\s*['"]([^'"]+)""", text, re.MULTILINE)
+        version = re.search(r"""^__version__\s*=\s*['"]([^'"]+)""", text, re.MULTILINE)
+        return f"{name[1] if name else 'onnxruntime'} {version[1] if version else 'unknown'}"
+
+    def devices(self) -> Sequence[Device]:
+        """The CPU, where the module imports."""
+        providers = _import().get_available_providers()
+        if _CPU not in providers:
+            raise BackendUnavailable(
+                f"this onnxruntime was built without {_CPU}: it has {providers}",
+                hint="pip install --force-reinstall onnxruntime",
+            )
+        return (Device("cpu", name="CPU"),)
+
+    def compile(
+        self,
+        model: ModelInfo,
+        device: Device,
+        *,
+        options: Options,
+        shapes: Shapes | None = None,
+        preprocess: Preprocess | None = None,
+        cache_dir: Path | None = None,
+        progress: Progress | None = None,
+    ) -> CompiledModel:
+        """An InferenceSession with the CPU provider alone, so nothing can fall back."""
+        ort = _import()
+        _check(options, device)
+        if progress is not None and not progress(0.0, "onnxruntime: creating the session"):
+            raise BackendFailure("the compilation was cancelled")
+        settings = _session_options(ort, options)
+        fixed = _fix_dimensions(settings, model, shapes)
+        try:
+            session, artefact = _create_session(ort, settings, model, cache_dir)
+        except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
+            raise_translated(exc, f"onnxruntime can not load {model.path}")
+        return OnnxRuntimeModel(session, model, fixed, artefact)
+
+    def reference(self, model: ModelInfo, device: Device) -> Options | None:
+        """One thread and basic optimisations only: the plainest run there is."""
+        if device.kind != "cpu":
+            return None
+        return Options(precision="f32", threads=1, graph_optimization="basic")
+
+    def diagnose(self) -> Iterable[Finding]:
+        """Two distributions over each other, and a GPU distribution without a working GPU."""
+        return findings()
+
+
+class OnnxRuntimeModel(CompiledModel):
+    """A session on the CPU; ``run`` of one session may be called by any number of threads."""
+
+    def __init__(
+        self, session: Any, model: ModelInfo, fixed: FixedSizes, artefact: Path | None
+    ) -> None:
+        self._session: Any = session
+        self.artefact = artefact
+        # onnxruntime shows a tensor of open rank as a scalar; the file's reader tells them apart.
+        open_rank = {spec.name for spec in (*model.inputs, *model.outputs) if spec.shape is None}
+        self.inputs, self.outputs = (
+            tuple(tensor_spec(node, fixed, node.name in open_rank) for node in nodes)
+            for nodes in (session.get_inputs(), session.get_outputs())
+        )
+        self.precision = "int8" if model.quantized else "f32"
+        self.placement = Placement({"cpu:0": _count_operators(session)})
+
+    def create_request(
+        self, shapes: Mapping[str, tuple[int, ...]] | None = None
+    ) -> BoundRequest | FedRequest:
+        """A request over IOBinding; over plain ``run`` where a tensor (a string) has no address."""
+        bindable = all(not spec.dtype.hasobject for spec in (*self.inputs, *self.outputs))
+        kind: type[BoundRequest | FedRequest] = BoundRequest if bindable else FedRequest
+        return kind(self._session, self.inputs, self.outputs, shapes or {}, raise_translated)
+
+    def close(self) -> None:
+        self._session = None
+
+
+def raise_translated(exc: BaseException, what: str) -> NoReturn:
+    """Raise the hwrt error that says what this exception of onnxruntime means."""
+    if isinstance(exc, HwrtError):
+        raise exc
+    kind = type(exc).__name__
+    text = f"{what}: {str(exc).strip() or kind}"
+    if kind in ("NoSuchFile", "InvalidProtobuf", "NoModel"):
+        raise ModelError(text, hint="check the file with `hwrt inspect`") from exc
+    if kind in ("NotImplemented", "InvalidGraph", "Fail"):
+        raise UnsupportedModel(text) from exc
+    if kind in ("InvalidArgument", "ValueError", "TypeError"):
+        raise InputError(text) from exc
+    raise BackendFailure(text) from exc
+
+
+def _package_folder() -> Path:
+    spec = importlib.util.find_spec("onnxruntime")
+    if spec is None or not spec.submodule_search_locations:
+        raise BackendUnavailable("onnxruntime is not installed", hint="pip install onnxruntime")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _import() -> Any:
+    _package_folder()
+    try:
+        import onnxruntime
+    except ImportError as exc:
+        raise BackendUnavailable(
+            f"onnxruntime is installed but does not import: {exc}",
+            hint="pip install --force-reinstall onnxruntime",
+        ) from exc
+    return onnxruntime
+
+
+def _check(options: Options, device: Device) -> None:
+    if device.id != "cpu:0":
+        raise UnsupportedModel(f"onnxruntime has no device {device.id!r} here, only 'cpu:0'")
+    if unknown := sorted(set(options) - _KNOWN):
+        raise InputError(
+            f"onnxruntime has no option {unknown[0]!r}", hint=f"it has {', '.join(sorted(_KNOWN))}"
+        )
+    if options.precision not in (None, "f32"):
+        raise UnsupportedModel(
+            f"onnxruntime's CPU provider has no precision {options.precision!r}",
+            hint="it runs the model as the file states it, which is 'f32'",
+        )
+    level = options.get("graph_optimization", "all")
+    if level not in _LEVELS:
+        raise InputError(
+            f"graph_optimization is {level!r}", hint=f"it is one of {', '.join(_LEVELS)}"
+        )
+    if not isinstance(options.get("spinning", True), bool):
+        raise InputError(f"spinning is {options['spinning']!r}", hint="give True or False")
+
+
+def _session_options(ort: Any, options: Options) -> Any:
+    settings = ort.SessionOptions()
+    # 0 would mean a pool that pins threads to CPUs outside this process's affinity mask.
+    settings.intra_op_num_threads = options.threads or len(os.sched_getaffinity(0))
+    settings.inter_op_num_threads = 1
+    level = _LEVELS[str(options.get("graph_optimization", "all"))]
+    settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+    spinning = "1" if options.get("spinning", True) else "0"
+    settings.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+    # Unknown entries are ignored by versions that have no such record.
+    settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    settings.log_severity_level = 3
+    return settings
+
+
+def _fix_dimensions(settings: Any, model: ModelInfo, shapes: Shapes | None) -> FixedSizes:
+    """Override the named dimensions that ``shapes`` fixes."""
+    by_input: dict[str, tuple[int | None, ...]] = {}
+    by_dimension: dict[str, int] = {}
+    specs = {spec.name: spec for spec in model.inputs}
+    for name, shape in (shapes or {}).items():
+        if name not in specs:
+            raise InputError(f"shapes names {name!r}", hint=f"the inputs are {', '.join(specs)}")
+        sizes = tuple(size if isinstance(size, int) else None for size in shape)
+        for size, label in zip(sizes, specs[name].dim_names or (), strict=False):
+            if size is None or label is None:
+                continue
+            if by_dimension.setdefault(label, size) != size:
+                raise InputError(
+                    f"shapes gives the dimension {label!r} both {by_dimension[label]} and {size}",
+                    hint="inputs that share a dimension need one size for it",
+                )
+        by_input[name] = sizes
+    for label, size in by_dimension.items():
+        settings.add_free_dimension_override_by_name(label, size)
+    return FixedSizes(by_input, by_dimension)
+
+
+def _create_session(
+    ort: Any, settings: Any, model: ModelInfo, cache_dir: Path | None
+) -> tuple[Any, Path | None]:
+    """A session, from the optimised copy in ``cache_dir`` where that is intact; and that copy."""
+    size = model.size_bytes + sum(path.stat().st_size for path in model.external_files)
+    if cache_dir is None or size > _LARGEST_CACHED_BYTES:
+        return ort.InferenceSession(str(model.path), settings, providers=[_CPU]), None
+    optimised = cache_dir / "optimised.onnx"
+    if intact(optimised):
+        settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return ort.InferenceSession(str(optimised), settings, providers=[_CPU]), optimised
+    with temporary_beside(optimised) as temporary:
+        settings.optimized_model_filepath = str(temporary)
+        session = ort.InferenceSession(str(model.path), settings, providers=[_CPU])
+        publish(temporary, optimised)
+    return session, optimised
+
+
+def _count_operators(session: Any) -> int | None:
+    graphs = getattr(session, "get_provider_graph_assignment_info", lambda: ())()
+    return sum(len(graph.get_nodes()) for graph in graphs) or None

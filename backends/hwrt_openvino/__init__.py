@@ -1,1 +1,335 @@
-"""OpenVINO."""
+"""OpenVINO as an hwrt backend: CPU, and GPU and NPU where present, precision always explicit."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+from hwrt.backend import (
+    Backend,
+    BackendFailure,
+    BackendUnavailable,
+    CompiledModel,
+    Device,
+    Finding,
+    HwrtError,
+    InputError,
+    Limits,
+    ModelError,
+    ModelInfo,
+    Options,
+    Placement,
+    Preprocess,
+    Progress,
+    Range,
+    Shapes,
+    UnsupportedModel,
+    intact,
+    publish,
+    temporary_beside,
+)
+from hwrt_openvino.diagnosis import findings
+from hwrt_openvino.preprocess import fuse
+from hwrt_openvino.request import OpenVinoRequest, tensor_spec
+
+_LOG = logging.getLogger("hwrt")
+# hwrt's name -> OpenVINO's element type, and the capability that a device lists for it.
+_PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+_KINDS = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
+
+
+class OpenVino(Backend):
+    """OpenVINO.
+
+    ``precision`` is "f32" unless asked otherwise: OpenVINO's own default is the fastest the device
+    has (bf16 on many CPUs).  Options in capitals are OpenVINO's own properties, passed as they are.
+    """
+
+    name: ClassVar[str] = "openvino"
+    formats: ClassVar[frozenset[str]] = frozenset({"onnx", "openvino-ir", "tflite"})
+    api_version: ClassVar[int] = 1
+
+    def stamp(self) -> str:
+        """The version in the name of the wheel's metadata folder; else what tells builds apart."""
+        folder = _package_folder()
+        for metadata in folder.parent.glob("openvino-*.dist-info"):
+            return metadata.name.removesuffix(".dist-info").replace("-", " ", 1)
+        library = next(iter(sorted(folder.glob("_pyopenvino*.so"))), folder / "__init__.py").stat()
+        return f"openvino unversioned {library.st_size} {library.st_mtime_ns}"
+
+    def devices(self) -> Sequence[Device]:
+        """What the plugins find: CPU, GPU.N, NPU; never the virtual ones, which may fall back."""
+        core = _core()
+        found = []
+        for name in core.available_devices:
+            kind, _, index = name.partition(".")
+            if kind in _KINDS:
+                found.append(_device(core, name, _KINDS[kind], int(index or 0)))
+        if not found:
+            raise BackendUnavailable(
+                f"openvino finds no device it can use: it lists {core.available_devices}",
+                hint="pip install --force-reinstall openvino",
+            )
+        return tuple(found)
+
+    def compile(
+        self,
+        model: ModelInfo,
+        device: Device,
+        *,
+        options: Options,
+        shapes: Shapes | None = None,
+        preprocess: Preprocess | None = None,
+        cache_dir: Path | None = None,
+        progress: Progress | None = None,
+    ) -> CompiledModel:
+        """The compiled model, from the blob in ``cache_dir`` where that is intact."""
+        core = _core()
+        name = _vendor_name(core, device)
+        properties = _properties(core, name, options)
+        if progress is not None and not progress(0.0, f"openvino: compiling for {device}"):
+            raise BackendFailure("the compilation was cancelled")
+        blob = cache_dir / "compiled.blob" if cache_dir else None
+        try:
+            compiled = _import_blob(core, blob, name, properties)
+            if compiled is None:
+                network = core.read_model(str(model.path))
+                _reshape(network, shapes)
+                if preprocess is not None:
+                    network = fuse(network, preprocess)
+                compiled = core.compile_model(network, name, properties)
+                _export_blob(core, compiled, blob, name)
+        except Exception as exc:  # noqa: BLE001 - openvino raises RuntimeError for everything
+            raise_translated(exc, f"openvino can not compile {model.path}")
+        made = OpenVinoModel(compiled, model, device, preprocess)
+        if blob is not None and blob.is_file():
+            made.artefact = blob
+        wanted = options.precision or "f32"
+        if made.precision not in (wanted, "int8"):
+            raise UnsupportedModel(
+                f"openvino built precision {made.precision} on {device}, not {wanted}",
+                hint=f"ask for precision={made.precision!r}",
+            )
+        return made
+
+    def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
+        """The f32 default, then the reduced precisions that the device computes itself."""
+        core = _core()
+        capabilities = core.get_property(_vendor_name(core, device), "OPTIMIZATION_CAPABILITIES")
+        threads = {"threads": limits.threads} if device.kind == "cpu" else {}
+        for precision, capability in _PRECISIONS.items():
+            if capability in capabilities:
+                yield Options(threads, precision=precision)
+
+    def reference(self, model: ModelInfo, device: Device) -> Options | None:
+        """One f32 stream with one thread on the CPU; no GPU or NPU is fit to judge."""
+        return Options(precision="f32", threads=1) if device.kind == "cpu" else None
+
+    def diagnose(self) -> Iterable[Finding]:
+        """Intel GPUs and NPUs that are in the machine but not in OpenVINO's list."""
+        return findings(_core().available_devices)
+
+
+class OpenVinoModel(CompiledModel):
+    """A compiled model; its requests are OpenVINO's infer requests."""
+
+    def __init__(
+        self, compiled: Any, model: ModelInfo, device: Device, preprocess: Preprocess | None
+    ) -> None:
+        self._compiled: Any = compiled
+        names = {spec.name for spec in (*model.inputs, *model.outputs)}
+        self.inputs = tuple(tensor_spec(port, names) for port in compiled.inputs)
+        self.outputs = tuple(tensor_spec(port, names) for port in compiled.outputs)
+        hint = compiled.get_property("INFERENCE_PRECISION_HINT")
+        self.precision = "int8" if model.quantized else _precision_name(hint)
+        self.placement = _placement(compiled, device)
+        self.max_requests = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.preprocess = preprocess
+
+    def create_request(
+        self, shapes: Mapping[str, tuple[int, ...]] | None = None
+    ) -> OpenVinoRequest:
+        """A request over an infer request of its own."""
+        request = self._compiled.create_infer_request()
+        return OpenVinoRequest(request, self.inputs, self.outputs, shapes or {}, raise_translated)
+
+    def close(self) -> None:
+        self._compiled = None
+
+
+def raise_translated(exc: BaseException, what: str) -> NoReturn:
+    """Raise the hwrt error that says what this exception of openvino means.
+
+    Everything fails with RuntimeError, so the text has to tell.
+    """
+    if isinstance(exc, HwrtError):
+        raise exc
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    text = f"{what}: {' '.join(lines) or type(exc).__name__}"
+    if "Unsupported property" in text:
+        raise InputError(text, hint="options in capitals are OpenVINO's own properties") from exc
+    if "Unable to read the model" in text or "Failed to parse" in text:
+        raise ModelError(text, hint="check the file with `hwrt inspect`") from exc
+    unsupported = ("not supported", "OpConversionFailure", "NotImplemented", "Unsupported")
+    if any(word in text for word in unsupported):
+        raise UnsupportedModel(text) from exc
+    raise BackendFailure(text) from exc
+
+
+_lock = threading.Lock()
+_the_core: Any = None
+
+
+def _core() -> Any:
+    """The one Core of this process, which is thread-safe and holds the loaded plugins."""
+    global _the_core
+    with _lock:
+        if _the_core is None:
+            _package_folder()
+            try:
+                from openvino import Core
+            except ImportError as exc:
+                raise BackendUnavailable(
+                    f"openvino is installed but does not import: {exc}",
+                    hint="pip install --force-reinstall openvino",
+                ) from exc
+            _the_core = Core()
+        return _the_core
+
+
+def _forget_core() -> None:
+    # The parent's plugins have threads that a forked child lacks.
+    global _the_core, _lock
+    _the_core, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_core)
+
+
+def _package_folder() -> Path:
+    spec = importlib.util.find_spec("openvino")
+    if spec is None or not spec.submodule_search_locations:
+        raise BackendUnavailable("openvino is not installed", hint="pip install openvino")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _device(core: Any, name: str, kind: str, index: int) -> Device:
+    supported = core.get_property(name, "SUPPORTED_PROPERTIES")
+
+    def read(key: str) -> Any:
+        return core.get_property(name, key) if key in supported else None
+
+    memory = read("GPU_DEVICE_TOTAL_MEM_SIZE")
+    return Device(
+        kind,
+        index,
+        name=str(read("FULL_DEVICE_NAME") or name).strip(),
+        identity=str(read("DEVICE_UUID") or ""),
+        memory_bytes=int(memory) if memory else None,
+    )
+
+
+def _vendor_name(core: Any, device: Device) -> str:
+    kind = device.kind.upper()
+    available = core.available_devices
+    for name in (f"{kind}.{device.index}", kind if device.index == 0 else ""):
+        if name in available:
+            return name
+    raise UnsupportedModel(f"openvino has no device {device.id!r} here: it lists {available}")
+
+
+def _properties(core: Any, name: str, options: Options) -> dict[str, Any]:
+    precision = options.precision or "f32"
+    capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+    if precision not in _PRECISIONS:
+        raise UnsupportedModel(
+            f"openvino has no precision {precision!r}", hint=f"it has {', '.join(_PRECISIONS)}"
+        )
+    if _PRECISIONS[precision] not in capabilities:
+        raise UnsupportedModel(f"{name} does not compute in {precision}: it has {capabilities}")
+    properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
+    if precision == "f32":
+        # Without it "f32" still quantises activations of some layers on the fly.
+        properties["EXECUTION_MODE_HINT"] = "ACCURACY"
+    for key, value in options.items():
+        if key == "threads":
+            properties["INFERENCE_NUM_THREADS"] = value
+        elif key == "streams":
+            properties["NUM_STREAMS"] = value
+        elif key.isupper():
+            properties[key] = value
+        elif key != "precision":
+            raise InputError(
+                f"openvino has no option {key!r}",
+                hint="it has precision, threads, streams, and its properties in capitals",
+            )
+    return properties
+
+
+def _reshape(network: Any, shapes: Shapes | None) -> None:
+    if not shapes:
+        return
+    from openvino import Dimension, PartialShape
+
+    names = {name for port in network.inputs for name in port.get_names()}
+    if unknown := sorted(set(shapes) - names):
+        raise InputError(
+            f"shapes names {unknown[0]!r}", hint=f"the inputs are {', '.join(sorted(names))}"
+        )
+    network.reshape(
+        {
+            name: PartialShape(
+                [
+                    Dimension(size.min, size.max) if isinstance(size, Range) else Dimension(size)
+                    for size in shape
+                ]
+            )
+            for name, shape in shapes.items()
+        }
+    )
+
+
+def _import_blob(core: Any, blob: Path | None, name: str, properties: dict[str, Any]) -> Any:
+    """The compiled model in the file, None where there is none that fits."""
+    if blob is None or not intact(blob):
+        return None
+    try:
+        return core.import_model(io.BytesIO(blob.read_bytes()), name, properties)
+    except RuntimeError as exc:
+        _LOG.warning("openvino refuses %s, which is compiled anew: %s", blob, exc)
+        return None
+
+
+def _export_blob(core: Any, compiled: Any, blob: Path | None, name: str) -> None:
+    if blob is None or "EXPORT_IMPORT" not in core.get_property(name, "OPTIMIZATION_CAPABILITIES"):
+        return
+    exported = compiled.export_model()
+    data = exported if isinstance(exported, bytes) else exported.getvalue()
+    with temporary_beside(blob) as temporary:
+        temporary.write_bytes(data)
+        publish(temporary, blob)
+
+
+def _precision_name(hint: Any) -> str:
+    return str(hint.to_string() if hasattr(hint, "to_string") else hint)
+
+
+def _placement(compiled: Any, device: Device) -> Placement:
+    used = compiled.get_property("EXECUTION_DEVICES")
+    operators = sum(
+        1
+        for op in compiled.get_runtime_model().get_ops()
+        if op.get_rt_info()["layerType"].astype(str) not in ("Input", "Output", "Const")
+    )
+    ids = []
+    for name in used:
+        kind, _, index = name.strip("()").partition(".")
+        ids.append(f"{_KINDS.get(kind, kind.lower())}:{int(index or device.index)}")
+    counts = (operators,) if len(ids) == 1 else (None,) * len(ids)
+    return Placement(dict(zip(ids, counts, strict=True)))

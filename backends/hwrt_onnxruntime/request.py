@@ -1,0 +1,272 @@
+"""Requests over ONNX Runtime's IOBinding, and over its plain run where tensors can not be bound."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from hwrt.backend import (
+    Array,
+    InputError,
+    Request,
+    SessionError,
+    TensorSpec,
+    UnsupportedModel,
+    empty_aligned,
+)
+
+# onnxruntime's names of the element types; those that are not here are NumPy's own.
+_DTYPES = {"float": "float32", "double": "float64", "string": "object"}
+_NUMERIC = re.compile(r"bool|float16|float32|float64|u?int(8|16|32|64)|complex(64|128)|object")
+Translate = Callable[[BaseException, str], NoReturn]
+
+
+class FixedSizes(NamedTuple):
+    """What ``shapes`` fixed: whole shapes by input, and sizes by the name of the dimension."""
+
+    by_input: Mapping[str, tuple[int | None, ...]]
+    by_dimension: Mapping[str, int]
+
+
+def tensor_spec(node: Any, fixed: FixedSizes, open_rank: bool) -> TensorSpec:
+    """The TensorSpec of an onnxruntime NodeArg."""
+    dtype = _dtype(node.type)
+    if open_rank:
+        return TensorSpec(node.name, dtype, fixed.by_input.get(node.name))
+    names = tuple(size if isinstance(size, str) else None for size in node.shape)
+    shape = tuple(
+        size if isinstance(size, int) and size >= 0 else fixed.by_dimension.get(name or "")
+        for size, name in zip(node.shape, names, strict=True)
+    )
+    return TensorSpec(node.name, dtype, fixed.by_input.get(node.name, shape), names)
+
+
+def _dtype(text: str) -> np.dtype[Any]:
+    name = text.removeprefix("tensor(").removesuffix(")")
+    name = _DTYPES.get(name, name)
+    if not _NUMERIC.fullmatch(name):
+        raise UnsupportedModel(f"hwrt passes no {text} to onnxruntime")
+    return np.dtype(name)
+
+
+class _Request(Request):
+    """What both kinds share: the session's own run, which ``infer`` is."""
+
+    def __init__(
+        self,
+        session: Any,
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+        shapes: Mapping[str, tuple[int, ...]],
+        translate: Translate,
+    ) -> None:
+        self._session = session
+        # The wrapper around the C session re-reads every name and keeps a CPU fallback ready.
+        self._core = getattr(session, "_sess", None) or session
+        self._input_specs = {spec.name: spec for spec in inputs}
+        self._output_specs = {spec.name: spec for spec in outputs}
+        self._output_names = list(self._output_specs)
+        self._translate = translate
+        self._shapes = {
+            name: _request_shape(spec, shapes.get(name)) for name, spec in self._input_specs.items()
+        }
+
+    def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        names = self._output_names
+        try:
+            return dict(zip(names, self._core.run(names, feeds, None), strict=True))
+        except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
+            self._translate(exc, "onnxruntime could not run the model")
+
+    def close(self) -> None:
+        self._core = self._session = None
+        super().close()
+
+    def _check_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        if unknown := sorted(set(shapes) - set(self._input_specs)):
+            raise InputError(
+                f"there is no input {unknown[0]!r}",
+                hint=f"the inputs are {', '.join(self._input_specs)}",
+            )
+        return {
+            name: _request_shape(spec, shapes.get(name, self._shapes[name]))
+            for name, spec in self._input_specs.items()
+        }
+
+
+class FedRequest(_Request):
+    """A request that hands its arrays to ``run`` each time: for strings, which have no address."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.outputs = {}
+        self.resize({})
+
+    def run(self) -> None:
+        self.outputs = self.infer(self.inputs)
+
+    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self._shapes = self._check_shapes(shapes)
+        self.inputs = {
+            name: _blank(self._shapes[name], spec.dtype) for name, spec in self._input_specs.items()
+        }
+
+
+class BoundRequest(_Request):
+    """A request whose arrays are bound once; outputs of open shape are bound anew for each run.
+
+    Nothing is allocated before ``inputs`` is asked for: a request that only serves ``infer`` needs
+    no buffers of its own.
+    """
+
+    _inputs: dict[str, Array] | None = None
+    _outputs: dict[str, Array]
+    _binding: Any = None
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:  # type: ignore[override]
+        if self._inputs is None:
+            self._bind_all()
+        assert self._inputs is not None
+        return self._inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Array]:  # type: ignore[override]
+        if self._inputs is None:
+            self._bind_all()
+        if not self._open_outputs:
+            return self._outputs
+        values = dict(zip(self._output_names, self._binding.get_outputs(), strict=True))
+        return {
+            name: self._outputs[name] if name in self._outputs else _view(value)
+            for name, value in values.items()
+        }
+
+    def run(self) -> None:
+        if self._binding is None:
+            self._bind_all()
+        if self._open_outputs:
+            self._bind_outputs()
+        try:
+            self._run_bound(self._bound, None)
+        except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
+            self._translate(exc, "onnxruntime could not run the model")
+
+    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        checked = self._check_shapes(shapes)
+        if checked != self._shapes:
+            self._shapes = checked
+            self._binding = self._inputs = None
+
+    def bind(self, name: str, array: Array | None) -> None:
+        spec = self._input_specs.get(name) or self._output_specs.get(name)
+        if spec is None:
+            names = ", ".join([*self._input_specs, *self._output_specs])
+            raise InputError(f"there is no tensor {name!r}", hint=f"the tensors are {names}")
+        inputs = dict(self.inputs)
+        is_input = name in self._input_specs
+        wanted = self._shapes[name] if is_input else None
+        if array is not None:
+            _check_bound(spec, array, wanted, writable=not is_input)
+        if is_input:
+            inputs[name] = _blank(self._shapes[name], spec.dtype) if array is None else array
+            self._inputs = inputs
+            self._bind_input(name, inputs[name])
+            return
+        if array is not None:
+            self._outputs[name] = array
+        elif spec.is_fixed:
+            self._outputs[name] = empty_aligned(_known(spec), spec.dtype)
+        else:
+            self._outputs.pop(name, None)
+        self._open_outputs = len(self._outputs) < len(self._output_specs)
+        self._bind_outputs()
+
+    def close(self) -> None:
+        self._binding = self._bound = None
+        super().close()
+
+    def _bind_all(self) -> None:
+        if self._session is None:
+            raise SessionError("this request is closed", hint="create another one")
+        self._binding = self._session.io_binding()
+        self._bound = getattr(self._binding, "_iobinding", self._binding)
+        run = getattr(self._core, "run_with_iobinding", None)
+        self._run_bound = run or self._session.run_with_iobinding
+        self._inputs = {
+            name: _blank(self._shapes[name], spec.dtype) for name, spec in self._input_specs.items()
+        }
+        self._outputs = {
+            name: empty_aligned(_known(spec), spec.dtype)
+            for name, spec in self._output_specs.items()
+            if spec.is_fixed
+        }
+        self._open_outputs = len(self._outputs) < len(self._output_specs)
+        for name, array in self._inputs.items():
+            self._bind_input(name, array)
+        self._bind_outputs()
+
+    def _bind_input(self, name: str, array: Array) -> None:
+        self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+    def _bind_outputs(self) -> None:
+        # What a run left in an output bound without a buffer would bound the next run's shape.
+        self._binding.clear_binding_outputs()
+        for name in self._output_names:
+            array = self._outputs.get(name)
+            if array is None:
+                self._binding.bind_output(name, "cpu")
+            else:
+                self._binding.bind_output(
+                    name, "cpu", 0, array.dtype, array.shape, array.ctypes.data
+                )
+
+
+def _request_shape(spec: TensorSpec, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    if shape is None:
+        return tuple(1 if size is None else size for size in spec.shape or ())
+    if not spec.accepts(tuple(shape)) or any(size < 0 for size in shape):
+        raise InputError(
+            f"the input {spec.name!r} can not have the shape {tuple(shape)}",
+            hint=f"it is {spec}",
+        )
+    return tuple(shape)
+
+
+def _known(spec: TensorSpec) -> tuple[int, ...]:
+    assert spec.shape is not None
+    return tuple(size for size in spec.shape if size is not None)
+
+
+def _blank(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    array = empty_aligned(shape, dtype)
+    array.fill("" if dtype.hasobject else 0)
+    return array
+
+
+def _check_bound(
+    spec: TensorSpec, array: Array, shape: tuple[int, ...] | None, *, writable: bool
+) -> None:
+    fits = array.shape == shape if shape is not None else spec.accepts(array.shape)
+    if array.dtype != spec.dtype or not fits:
+        raise InputError(
+            f"{spec.name!r} can not be bound to a {array.dtype} array of shape {array.shape}",
+            hint=f"it is {spec}" + (f", at present of shape {shape}" if shape is not None else ""),
+        )
+    if not array.flags.c_contiguous or (writable and not array.flags.writeable):
+        raise InputError(
+            f"the array for {spec.name!r} is not C-contiguous{' and writable' if writable else ''}",
+            hint="numpy.ascontiguousarray makes a copy that is",
+        )
+
+
+def _view(value: Any) -> Array:
+    try:
+        return np.from_dlpack(value)
+    except (TypeError, RuntimeError, BufferError, AttributeError):
+        # Versions without DLPack for this dtype: a copy.
+        array: Array = value.numpy()
+        return array

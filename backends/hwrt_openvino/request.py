@@ -1,0 +1,226 @@
+"""Requests over OpenVINO's infer requests, their tensors being hwrt's own arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from functools import partial
+from typing import Any, NoReturn
+
+import numpy as np
+
+from hwrt.backend import (
+    Array,
+    InputError,
+    Request,
+    SessionError,
+    TensorSpec,
+    UnsupportedModel,
+    empty_aligned,
+)
+
+Translate = Callable[[BaseException, str], NoReturn]
+_DTYPES = {
+    **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    **{f"{sign}{bits}": f"{name}{bits}" for sign, name in (("i", "int"), ("u", "uint"))
+       for bits in (8, 16, 32, 64)},
+    "boolean": "bool",
+}  # fmt: skip
+# Below this size a copy costs less than handing OpenVINO another tensor (about 3 us).
+_COPY_BYTES = 32 * 1024
+
+
+def tensor_spec(port: Any, names: AbstractSet[str]) -> TensorSpec:
+    """The TensorSpec of a port, under the name that the model's file gives it."""
+    own = port.get_names()
+    name = next(iter(sorted(own & names)), None) or next(iter(sorted(own)), f"#{port.index}")
+    kind = port.get_element_type().to_string()
+    if kind not in _DTYPES:
+        raise UnsupportedModel(f"hwrt passes no {kind} tensor ({name!r}) to openvino")
+    partial_shape = port.get_partial_shape()
+    if partial_shape.rank.is_dynamic:
+        return TensorSpec(name, np.dtype(_DTYPES[kind]), None)
+    shape = tuple(None if size.is_dynamic else size.get_length() for size in partial_shape)
+    return TensorSpec(name, np.dtype(_DTYPES[kind]), shape)
+
+
+class OpenVinoRequest(Request):
+    """An infer request whose inputs and fixed outputs lie in arrays of ours."""
+
+    def __init__(
+        self,
+        request: Any,
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+        shapes: Mapping[str, tuple[int, ...]],
+        translate: Translate,
+    ) -> None:
+        from openvino import InferRequest, Tensor
+
+        self._request = request
+        self._tensor = partial(Tensor, shared_memory=True)
+        self._translate = translate
+        self._inputs = {spec.name: (i, spec) for i, spec in enumerate(inputs)}
+        self._outputs = {spec.name: (i, spec) for i, spec in enumerate(outputs)}
+        self._open = tuple(spec.name for spec in outputs if not spec.is_fixed)
+        # The Python wrapper around the compiled call dispatches its arguments and builds a dict of
+        # results for some 5 us.  Where the compiled call is another one, TypeError says so.
+        compiled_call = getattr(InferRequest.__mro__[1], "infer", InferRequest.infer)
+        self._infer: Callable[[], Any] = partial(compiled_call, request, {}, True, False)
+        self.inputs: dict[str, Array] = {}
+        self._fixed: dict[str, Array] = {}
+        self._shape_inputs(shapes)
+        for name, (i, spec) in self._outputs.items():
+            if name not in self._open:
+                self._own_output(name, i, spec)
+
+    @property
+    def outputs(self) -> Mapping[str, Array]:  # type: ignore[override]
+        if not self._open:
+            return self._fixed
+        return {name: self._read_output(name) for name in self._outputs}
+
+    def run(self) -> None:
+        try:
+            self._infer()
+        except TypeError:
+            self._infer = partial(self._request.infer)
+            self._run_again()
+        except RuntimeError as exc:
+            self._translate(exc, "openvino could not run the model")
+
+    def _run_again(self) -> None:
+        try:
+            self._infer()
+        except RuntimeError as exc:
+            self._translate(exc, "openvino could not run the model")
+
+    def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        lent = []
+        for name, array in feeds.items():
+            own = self.inputs[name]
+            if own.shape == array.shape and (
+                array.nbytes < _COPY_BYTES or not array.flags.writeable
+            ):
+                np.copyto(own, array)
+                continue
+            lent.append(name)
+            self._lend_input(name, array)
+        try:
+            return self._infer_into_new()
+        finally:
+            for name in lent:
+                self._request.set_input_tensor(
+                    self._inputs[name][0], self._tensor(self.inputs[name])
+                )
+
+    def _lend_input(self, name: str, array: Array) -> None:
+        i, spec = self._inputs[name]
+        if not spec.accepts(array.shape):
+            raise InputError(
+                f"the input {name!r} can not have the shape {array.shape}", hint=f"it is {spec}"
+            )
+        # OpenVINO shares writable memory only, though it does not write to inputs.
+        shared = array if array.flags.writeable else array.copy()
+        self._request.set_input_tensor(i, self._tensor(shared))
+
+    def _infer_into_new(self) -> dict[str, Array]:
+        lent: dict[str, Array] = {}
+        for name, own in self._fixed.items():
+            if own.nbytes >= _COPY_BYTES:
+                lent[name] = np.empty(own.shape, own.dtype)
+                self._request.set_output_tensor(self._outputs[name][0], self._tensor(lent[name]))
+        try:
+            self.run()
+            return {
+                name: lent[name] if name in lent else self._read_output(name).copy()
+                for name in self._outputs
+            }
+        finally:
+            for name in lent:
+                self._request.set_output_tensor(
+                    self._outputs[name][0], self._tensor(self._fixed[name])
+                )
+
+    def _read_output(self, name: str) -> Array:
+        """The output's array; a copy where its shape is open, as OpenVINO reuses that memory."""
+        if name in self._fixed:
+            return self._fixed[name]
+        view: Array = self._request.get_output_tensor(self._outputs[name][0]).data
+        return np.array(view)
+
+    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self._shape_inputs(
+            {name: array.shape for name, array in self.inputs.items()} | dict(shapes)
+        )
+
+    def bind(self, name: str, array: Array | None) -> None:
+        is_input = name in self._inputs
+        entry = self._inputs.get(name) or self._outputs.get(name)
+        if entry is None:
+            names = ", ".join([*self._inputs, *self._outputs])
+            raise InputError(f"there is no tensor {name!r}", hint=f"the tensors are {names}")
+        i, spec = entry
+        if not is_input and not spec.is_fixed:
+            raise InputError(
+                f"the output {name!r} has an open shape and can not be bound",
+                hint="load the model with shapes=, or read request.outputs after each run",
+            )
+        own = self.inputs[name] if is_input else self._fixed[name]
+        if array is None:
+            array = empty_aligned(own.shape, spec.dtype)
+        if array.dtype != own.dtype or array.shape != own.shape:
+            raise InputError(
+                f"{name!r} can not be bound to a {array.dtype} array of shape {array.shape}",
+                hint=f"it is {spec}, at present of shape {own.shape}",
+            )
+        if not array.flags.c_contiguous or not array.flags.writeable:
+            raise InputError(
+                f"the array for {name!r} is not C-contiguous and writable",
+                hint="numpy.ascontiguousarray makes a copy that is",
+            )
+        if is_input:
+            self._request.set_input_tensor(i, self._tensor(array))
+            self.inputs = {**self.inputs, name: array}
+        else:
+            self._request.set_output_tensor(i, self._tensor(array))
+            self._fixed = {**self._fixed, name: array}
+
+    def close(self) -> None:
+        self._request = None
+        self._infer = _closed
+        super().close()
+
+    def _shape_inputs(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        if unknown := sorted(set(shapes) - set(self._inputs)):
+            raise InputError(
+                f"there is no input {unknown[0]!r}",
+                hint=f"the inputs are {', '.join(self._inputs)}",
+            )
+        wanted = {}
+        for name, (_, spec) in self._inputs.items():
+            default = tuple(1 if size is None else size for size in spec.shape or ())
+            shape = tuple(shapes.get(name, default))
+            if not spec.accepts(shape) or any(size < 0 for size in shape):
+                raise InputError(
+                    f"the input {name!r} can not have the shape {shape}", hint=f"it is {spec}"
+                )
+            wanted[name] = shape
+        arrays = dict(self.inputs)
+        for name, shape in wanted.items():
+            i, spec = self._inputs[name]
+            if name in arrays and arrays[name].shape == shape:
+                continue
+            arrays[name] = empty_aligned(shape, spec.dtype)
+            arrays[name].fill(0)
+            self._request.set_input_tensor(i, self._tensor(arrays[name]))
+        self.inputs = arrays
+
+    def _own_output(self, name: str, i: int, spec: TensorSpec) -> None:
+        shape = tuple(size for size in spec.shape or () if size is not None)
+        self._fixed[name] = empty_aligned(shape, spec.dtype)
+        self._request.set_output_tensor(i, self._tensor(self._fixed[name]))
+
+
+def _closed() -> NoReturn:
+    raise SessionError("this request is closed", hint="create another one")
