@@ -1,0 +1,108 @@
+"""Where hwrt keeps what it can make again: compiled models, plans, models read or built.
+
+The folder is ``HWRT_CACHE_DIR``, else ``$CACHE_DIRECTORY`` (systemd), else the XDG cache folder.
+Everything in it is written by rename, so any process may be killed, and any file deleted, at any
+time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwrt.errors import InputError
+
+__all__ = ["Entry", "clear", "entries", "folder", "location"]
+
+_LOG = logging.getLogger("hwrt")
+_KINDS = ("compiled", "memo", "models", "plans", "zoo")
+_warned: set[Path] = set()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the cache: a compiled model, a plan, a model file."""
+
+    kind: str
+    path: Path
+    size_bytes: int
+    modified_s: float
+
+
+def location() -> Path:
+    """The user's cache folder, whether or not it exists."""
+    for variable, below in (
+        ("HWRT_CACHE_DIR", ""),
+        ("CACHE_DIRECTORY", ""),
+        ("XDG_CACHE_HOME", "hwrt"),
+    ):
+        # systemd separates several folders by colons; the first one is the service's own.
+        value = os.environ.get(variable, "").split(":")[0]
+        if value:
+            return Path(value).expanduser() / below
+    return Path("~/.cache/hwrt").expanduser()
+
+
+def folder(choice: bool | str | os.PathLike[str] = True) -> Path | None:
+    """The cache folder to use, made and writable; None for no cache.
+
+    True is the user's; where that can not be written there is one warning and no cache.  A folder
+    given by path must be writable: InputError otherwise.
+    """
+    if choice is False:
+        return None
+    path = location() if choice is True else Path(choice).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # A read-only mount or another user's folder shows on writing only.
+        with tempfile.TemporaryFile(dir=path):
+            return path.resolve()
+    except OSError as exc:
+        if choice is not True:
+            raise InputError(
+                f"the cache folder {path} can not be written: {exc.strerror}",
+                hint="give another one, or cache=False",
+            ) from exc
+        if path not in _warned:
+            _warned.add(path)
+            _LOG.warning(
+                "no cache: %s can not be written (%s); set HWRT_CACHE_DIR", path, exc.strerror
+            )
+        return None
+
+
+def entries(root: Path) -> Iterator[Entry]:
+    """What lies in the cache, one entry for each folder or file below its kinds."""
+    for kind in _KINDS:
+        for path in sorted((root / kind).glob("*")):
+            files = (
+                [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
+            )
+            stats = [stat for part in files if (stat := _stat(part)) is not None]
+            if stats:
+                size = sum(stat.st_size for stat in stats)
+                yield Entry(kind, path, size, max(stat.st_mtime for stat in stats))
+
+
+def clear(root: Path) -> int:
+    """Delete every entry; how many bytes that freed.  What is not hwrt's stays."""
+    freed = 0
+    for entry in list(entries(root)):
+        freed += entry.size_bytes
+        if entry.path.is_dir():
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            entry.path.unlink(missing_ok=True)
+    return freed
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:  # deleted by another process meanwhile
+        return None

@@ -1,0 +1,190 @@
+"""The process in which one candidate is tried: vendor code may crash or hang here.
+
+The parent sends JSON lines over a socket and gets one line back for each.  Standard output and
+error carry whatever the vendor prints.  The process ends with its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hwrt import registry
+from hwrt.backend import Array, Backend, CompiledModel, Request
+from hwrt.errors import HwrtError, InputError
+from hwrt.measure.sampling import sample
+from hwrt.measure.warm_up import warm_up
+from hwrt.model import memo
+from hwrt.spec import Device, Limits, ModelInfo, Options
+from hwrt.tune.feeds import read_feeds, write_arrays
+from hwrt.tune.shapes import shapes_from_json
+
+_PR_SET_PDEATHSIG = 1
+_RESUME_S = 0.01
+
+
+class Candidate:
+    """The candidate that this process holds, from ``probe`` to ``sample``."""
+
+    def __init__(self) -> None:
+        self._backend: Backend | None = None
+        self._import_s = 0.0
+        self._devices: dict[str, Device] = {}
+        self._compiled: CompiledModel | None = None
+        self._request: Request | None = None
+        self._calls: list[Callable[[], object]] = []
+        self._feeds: list[dict[str, Array]] = []
+
+    def probe(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Version, devices and for each device its candidates and its reference options."""
+        started = time.perf_counter()
+        backend = registry.backend(message["backend"])
+        stamp = backend.stamp()
+        devices = list(backend.devices())
+        self._import_s = time.perf_counter() - started
+        self._backend = backend
+        self._devices = {device.id: device for device in devices}
+        model = memo.from_json(message["model"]) if message.get("model") else None
+        limits = Limits(**message["limits"])
+        return {
+            "stamp": stamp,
+            "devices": [self._describe(device, model, limits) for device in devices],
+        }
+
+    def _describe(self, device: Device, model: ModelInfo | None, limits: Limits) -> dict[str, Any]:
+        assert self._backend is not None
+        described: dict[str, Any] = {"device": vars(device), "candidates": [], "reference": None}
+        if model is not None and model.format in self._backend.formats:
+            candidates = self._backend.candidates(model, device, limits)
+            reference = self._backend.reference(model, device)
+            described["candidates"] = [dict(options) for options in candidates]
+            described["reference"] = None if reference is None else dict(reference)
+        return described
+
+    def diagnose(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """What the backend finds wrong with its installation."""
+        found = registry.backend(message["backend"]).diagnose()
+        return {"findings": [vars(finding) for finding in found]}
+
+    def compile(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Compile the model and make one request; what was built and what it took."""
+        assert self._backend is not None
+        model = memo.from_json(message["model"])
+        cache_dir = Path(message["cache_dir"]) if message["cache_dir"] else None
+        cached = cache_dir is not None and cache_dir.is_dir()
+        started = time.perf_counter()
+        compiled = self._backend.compile(
+            model,
+            self._devices[message["device"]],
+            options=Options(message["options"]),
+            shapes=shapes_from_json(message["shapes"]),
+            cache_dir=cache_dir,
+        )
+        compile_s = time.perf_counter() - started
+        self._compiled = compiled
+        self._feeds = read_feeds(Path(message["feeds"]))
+        self._request = compiled.create_request(
+            {name: array.shape for name, array in self._feeds[0].items()}
+        )
+        started = time.perf_counter()
+        self._request.infer(self._feeds[0])
+        return {
+            "precision": compiled.precision,
+            "placement": dict(compiled.placement.operators),
+            "artefact": str(compiled.artefact) if compiled.artefact else None,
+            "cold": {
+                "import_s": self._import_s,
+                "compile_s": compile_s,
+                "cache_hit": cached,
+                "first_inference_s": time.perf_counter() - started,
+            },
+        }
+
+    def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the outputs for every set of feeds below the given folder."""
+        request = self._ready()
+        for i, feeds in enumerate(self._feeds):
+            write_arrays(Path(message["folder"]) / f"{i:04d}", request.infer(feeds))
+        return {}
+
+    def warm_up(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Run until the time of a run settles, or the cap is reached."""
+        request = self._ready()
+        self._calls = [_bind(request.infer, feeds) for feeds in self._feeds]
+        warmed = warm_up(self._calls, cap_s=message["cap_s"])
+        return warmed.to_json()
+
+    def sample(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Time runs, rotating over the feeds."""
+        # Another candidate ran meanwhile: what it threw out of the caches is not ours to count.
+        sample(self._calls, seconds=_RESUME_S, max_seconds=_RESUME_S)
+        samples = sample(
+            self._calls,
+            seconds=message["seconds"],
+            min_samples=message["min_samples"],
+            max_seconds=message["max_seconds"],
+        )
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {"samples_s": list(samples), "peak_rss_bytes": peak_kib * 1024}
+
+    def _ready(self) -> Request:
+        if self._request is None:
+            raise InputError("nothing is compiled in this process", hint="send 'compile' first")
+        return self._request
+
+
+def _bind(
+    infer: Callable[[Mapping[str, Array]], object], feeds: dict[str, Array]
+) -> Callable[[], object]:
+    return lambda: infer(feeds)
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve the parent on this socket until it closes it."""
+    _die_with(parent)
+    faulthandler.enable()
+    with socket.socket(fileno=descriptor) as channel, channel.makefile("rw") as lines:
+        candidate = Candidate()
+        for line in lines:
+            message = json.loads(line)
+            lines.write(json.dumps(_reply(candidate, message)) + "\n")
+            lines.flush()
+    # Vendors' exit handlers crash or hang often enough; nothing here is worth waiting for.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _reply(candidate: Candidate, message: Mapping[str, Any]) -> dict[str, Any]:
+    operations = {
+        "probe": candidate.probe,
+        "diagnose": candidate.diagnose,
+        "compile": candidate.compile,
+        "answer": candidate.answer,
+        "warm_up": candidate.warm_up,
+        "sample": candidate.sample,
+    }
+    try:
+        return {"ok": operations[message["op"]](message)}
+    except HwrtError as exc:
+        return {"error": type(exc).__name__, "message": exc.message, "hint": exc.hint}
+    except Exception as exc:  # noqa: BLE001 - whatever a vendor raises is the candidate's reason
+        return {"error": "BackendFailure", "message": f"{type(exc).__name__}: {exc}", "hint": None}
+
+
+def _die_with(parent: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -1,0 +1,149 @@
+"""What was picked to run a model, with the evidence for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hwrt.errors import HwrtError, InputError
+from hwrt.files import write_atomically
+from hwrt.measure.measurement import Candidate, Measurement
+from hwrt.spec import Options, Placement, Shapes
+from hwrt.tune.shapes import shapes_from_json
+
+__all__ = ["SCHEMA", "Key", "Plan"]
+
+SCHEMA = "hwrt.plan/1"
+
+
+@dataclass(frozen=True)
+class Key:
+    """All that a plan depends on: another model, machine, version or wish needs another plan."""
+
+    model: str
+    machine: str
+    hwrt: str
+    stamps: Mapping[str, str]
+    objective: str
+    accuracy: str
+    shapes: Mapping[str, list[int | list[int]]]
+    threads: int
+    backends: tuple[str, ...] | None = None
+    device: str | None = None
+    samples: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as values for JSON."""
+        values = {**vars(self), "stamps": dict(self.stamps), "shapes": dict(self.shapes)}
+        return {**values, "backends": None if self.backends is None else list(self.backends)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Key:
+        """What ``to_json`` made."""
+        backends = document["backends"]
+        return cls(**{**document, "backends": None if backends is None else tuple(backends)})
+
+    def differences(self, other: Key) -> list[str]:
+        """``field: ours, theirs`` for each field in which the other key differs."""
+        mine, theirs = self.to_json(), other.to_json()
+        return [
+            f"{name}: {theirs[name]} there, {mine[name]} here"
+            for name in mine
+            if mine[name] != theirs[name]
+        ]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The chosen backend, device and options, and why: every candidate's measurement.
+
+    ``unverified`` says why the outputs were not checked against a reference; None: they were.
+    ``dropped`` maps what was never measured (a backend without device, a plugin that does not
+    import) to its reason.
+    """
+
+    backend: str
+    device: str
+    options: Options
+    precision: str
+    placement: Placement
+    key: Key
+    measurements: tuple[Measurement, ...] = ()
+    unverified: str | None = None
+    reference: str | None = None
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    made_at: str = ""
+
+    @property
+    def candidate(self) -> Candidate:
+        """What was chosen."""
+        return Candidate(self.backend, self.device, self.options)
+
+    @property
+    def shapes(self) -> Shapes | None:
+        """The shapes that the plan was made for."""
+        return shapes_from_json(self.key.shapes)
+
+    def to_json(self) -> str:
+        """The plan as a JSON document with ``schema``."""
+        document = {
+            "schema": SCHEMA,
+            "backend": self.backend,
+            "device": self.device,
+            "options": dict(self.options),
+            "precision": self.precision,
+            "placement": dict(self.placement.operators),
+            "unverified": self.unverified,
+            "reference": self.reference,
+            "dropped": dict(self.dropped),
+            "made_at": self.made_at,
+            "key": self.key.to_json(),
+            "measurements": [measurement.to_json() for measurement in self.measurements],
+        }
+        return json.dumps(document, indent=1)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the plan to the file, replacing it at once; the path."""
+        target = Path(path)
+        write_atomically(target, self.to_json().encode())
+        return target
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """The plan that ``to_json`` wrote.  Raises InputError for anything else."""
+        try:
+            document = json.loads(text)
+            if document["schema"] != SCHEMA:
+                raise InputError(
+                    f"the plan's schema is {document['schema']!r}, this version reads {SCHEMA!r}",
+                    hint="tune anew with this version of hwrt",
+                )
+            return cls(
+                backend=document["backend"],
+                device=document["device"],
+                options=Options(document["options"]),
+                precision=document["precision"],
+                placement=Placement(document["placement"]),
+                key=Key.from_json(document["key"]),
+                measurements=tuple(map(Measurement.from_json, document["measurements"])),
+                unverified=document["unverified"],
+                reference=document["reference"],
+                dropped=document["dropped"],
+                made_at=document["made_at"],
+            )
+        except HwrtError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as exc:
+            raise InputError(f"this is no plan: {exc!r}", hint="tune anew") from exc
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """The plan in the file.  Raises InputError where it can not be read."""
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as exc:
+            raise InputError(f"the plan {path} can not be read: {exc}") from exc

@@ -1,0 +1,125 @@
+"""Which candidates there are: every backend is asked in a child process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hwrt import registry
+from hwrt.errors import HwrtError, NoBackend
+from hwrt.measure.measurement import Candidate
+from hwrt.model import memo
+from hwrt.spec import Device, ModelInfo, Options
+from hwrt.tune.children import Child
+from hwrt.tune.wish import Wish
+
+__all__ = ["Found", "Search", "search"]
+
+_PROBE_TIMEOUT_S = 120.0
+
+
+@dataclass
+class Found:
+    """One candidate, and the process that asked for it where that is still unused."""
+
+    candidate: Candidate
+    device: Device
+    stamp: str
+    child: Child | None = None
+
+
+@dataclass
+class Search:
+    """The candidates, the options fit as reference, and why the rest is not among them."""
+
+    candidates: list[Found] = field(default_factory=list)
+    references: list[Found] = field(default_factory=list)
+    stamps: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """End the processes that nobody took."""
+        for found in self.candidates:
+            if found.child is not None:
+                found.child.close()
+
+
+def search(model: ModelInfo, wish: Wish, progress: Callable[[str], object]) -> Search:
+    """All that the wish allows.  Raises NoBackend, with each reason, where that is nothing.
+
+    The reference may come from a backend that the wish leaves out: it judges and is not chosen.
+    """
+    result = Search()
+    try:
+        for name in registry.names():
+            progress(f"asking {name}")
+            _ask(name, model, wish, result)
+        if not result.candidates:
+            raise NoBackend(
+                f"no backend can run {model.path.name} as asked",
+                reasons=result.dropped,
+                hint="see `hwrt doctor`",
+            )
+    except BaseException:
+        result.close()
+        raise
+    return result
+
+
+def _ask(name: str, model: ModelInfo, wish: Wish, result: Search) -> None:
+    wanted = wish.backends is None or name in wish.backends
+    try:
+        formats = registry.backend(name).formats
+        if model.format not in formats:
+            result.dropped[name] = f"it reads {', '.join(sorted(formats))}, not {model.format}"
+            return
+        child = Child(name, memory_bytes=wish.max_memory_bytes)
+    except HwrtError as exc:
+        result.dropped[name] = str(exc)
+        return
+    try:
+        limits = {"threads": wish.threads, "memory_bytes": wish.max_memory_bytes}
+        answer = child.ask(
+            "probe",
+            timeout_s=_PROBE_TIMEOUT_S,
+            backend=name,
+            model=memo.to_json(model),
+            limits=limits,
+        )
+    except HwrtError as exc:
+        child.close()
+        result.dropped[name] = str(exc)
+        return
+    result.stamps[name] = answer["stamp"]
+    before = len(result.candidates)
+    for described in answer["devices"]:
+        _add(name, answer["stamp"], described, wish, wanted, result)
+    if len(result.candidates) > before:
+        result.candidates[before].child = child
+        return
+    child.close()
+    if wanted and name not in result.dropped:
+        devices = ", ".join(described["device"]["kind"] for described in answer["devices"])
+        result.dropped[name] = f"it has no device {wish.device!r}: it has {devices}"
+
+
+def _add(
+    name: str,
+    stamp: str,
+    described: Mapping[str, Any],
+    wish: Wish,
+    wanted: bool,
+    result: Search,
+) -> None:
+    device = Device(**described["device"])
+    if described["reference"] is not None:
+        judge = Candidate(name, device.id, Options(described["reference"]))
+        result.references.append(Found(judge, device, stamp))
+    if not wanted or (wish.device is not None and not device.matches(wish.device)):
+        return
+    all_options = [Options(options) for options in described["candidates"]]
+    if not all_options:
+        result.dropped[f"{name} {device.id}"] = "it names no candidate for this model"
+    for options in all_options if wish.every_candidate else all_options[:1]:
+        result.candidates.append(Found(Candidate(name, device.id, options), device, stamp))

@@ -1,0 +1,188 @@
+"""One candidate in its child process: compiled, checked, timed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwrt.backend import Array
+from hwrt.errors import HwrtError
+from hwrt.measure.measurement import Cold, Measurement
+from hwrt.measure.output_error import OutputError, compare, within, worst
+from hwrt.measure.warm_up import WarmUp
+from hwrt.model import memo
+from hwrt.spec import ModelInfo, Placement
+from hwrt.tune.children import Child
+from hwrt.tune.feeds import read_feeds
+from hwrt.tune.search import Found
+from hwrt.tune.shapes import shapes_to_json
+from hwrt.tune.wish import Effort, Wish
+
+__all__ = ["Task", "Trial"]
+
+_RUN_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every trial of one tuning shares."""
+
+    model: ModelInfo
+    wish: Wish
+    effort: Effort
+    feeds: Path
+    scratch: Path
+    cache_dir: Path | None
+    machine: str
+
+
+@dataclass
+class Trial:
+    """A candidate on its way from found to measured; a fault ends it and becomes its reason."""
+
+    found: Found
+    measurement: Measurement = field(init=False)
+    samples_s: list[float] = field(default_factory=list)
+    child: Child | None = None
+    rounds: int = 0
+
+    def __post_init__(self) -> None:
+        self.measurement = Measurement(self.found.candidate, "failed", reason="it was not tried")
+
+    @property
+    def alive(self) -> bool:
+        """True while the candidate is in the race."""
+        return self.child is not None
+
+    def compile(self, task: Task, cache_dir: Path | None) -> None:
+        """Compile in the child; what was built goes into the measurement."""
+        self.child, self.found.child = self.found.child, None
+        if self.child is None:
+            self.child = self._new_child(task)
+        built = self._ask(
+            "compile",
+            task.effort.compile_timeout_s,
+            model=memo.to_json(task.model),
+            device=self.found.device.id,
+            options=dict(self.found.candidate.options),
+            shapes=shapes_to_json(task.wish.shapes),
+            feeds=str(task.feeds),
+            cache_dir=None if cache_dir is None else str(cache_dir),
+        )
+        if built is not None:
+            self.measurement = dataclasses.replace(
+                self.measurement,
+                precision=built["precision"],
+                placement=Placement(built["placement"]),
+                cold=Cold(**built["cold"]),
+            )
+
+    def answer(self, folder: Path) -> list[dict[str, Array]] | None:
+        """The outputs for every set of feeds; None when that failed."""
+        if self._ask("answer", _RUN_TIMEOUT_S, folder=str(folder)) is None:
+            return None
+        return read_feeds(folder)
+
+    def judge(
+        self,
+        outputs: Sequence[Mapping[str, Array]],
+        reference: Sequence[Mapping[str, Array]] | None,
+    ) -> None:
+        """Reject the candidate when its outputs are wrong; without reference only NaN is."""
+        if reference is None:
+            if any(_has_nan(array) for arrays in outputs for array in arrays.values()):
+                self._end("rejected", "there is a NaN in its outputs")
+            return
+        errors = worst(
+            compare(ours, theirs) for ours, theirs in zip(outputs, reference, strict=True)
+        )
+        self._record_error(errors)
+        reason = within(errors)
+        if reason is not None:
+            self._end("rejected", reason)
+
+    def warm_up(self, effort: Effort) -> None:
+        """Run until the times settle."""
+        warmed = self._ask("warm_up", effort.warm_up_s + _RUN_TIMEOUT_S, cap_s=effort.warm_up_s)
+        if warmed is not None:
+            self.measurement = dataclasses.replace(
+                self.measurement, warm_up=WarmUp.from_json(warmed)
+            )
+
+    def sample(self, effort: Effort) -> None:
+        """One window of samples."""
+        taken = self._ask(
+            "sample",
+            effort.window_s * 4 + _RUN_TIMEOUT_S,
+            seconds=effort.window_s,
+            min_samples=1,
+            max_seconds=effort.window_s * 4,
+        )
+        if taken is not None:
+            self.rounds += 1
+            self.samples_s.extend(taken["samples_s"])
+            self.measurement = dataclasses.replace(
+                self.measurement, peak_rss_bytes=taken["peak_rss_bytes"]
+            )
+
+    def score_s(self) -> float:
+        """The lower quartile: bursts of load lift a median, one lucky run sets a minimum."""
+        return float(np.quantile(self.samples_s, 0.25))
+
+    def finish(self) -> Measurement:
+        """End the process; the measurement with its samples."""
+        if self.child is not None:
+            self.child.close()
+            self.child = None
+            self.measurement = dataclasses.replace(
+                self.measurement, status="ok", reason=None, samples_s=tuple(self.samples_s)
+            )
+        return self.measurement
+
+    def fail(self, reason: str) -> None:
+        """End the trial as failed."""
+        self._end("failed", reason)
+
+    def _new_child(self, task: Task) -> Child:
+        """A process that has loaded the backend, as the one that was asked for candidates has."""
+        child = Child(self.found.candidate.backend, memory_bytes=task.wish.max_memory_bytes)
+        try:
+            child.ask(
+                "probe",
+                timeout_s=_RUN_TIMEOUT_S,
+                backend=self.found.candidate.backend,
+                model=None,
+                limits={"threads": task.wish.threads},
+            )
+        except HwrtError:
+            child.close()
+            raise
+        return child
+
+    def _ask(self, op: str, timeout_s: float, **message: Any) -> Mapping[str, Any] | None:
+        if self.child is None:
+            return None
+        try:
+            return self.child.ask(op, timeout_s=timeout_s, **message)
+        except HwrtError as exc:
+            self._end("failed", f"{op}: {exc}")
+            return None
+
+    def _record_error(self, errors: Mapping[str, OutputError]) -> None:
+        self.measurement = dataclasses.replace(self.measurement, output_error=errors)
+
+    def _end(self, status: Any, reason: str) -> None:
+        if self.child is not None:
+            self.child.close()
+            self.child = None
+        self.samples_s.clear()
+        self.measurement = dataclasses.replace(self.measurement, status=status, reason=reason)
+
+
+def _has_nan(array: Array) -> bool:
+    return array.dtype.kind in "fc" and bool(np.isnan(array).any())

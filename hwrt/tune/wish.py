@@ -1,0 +1,71 @@
+"""What a user asks of a tuning, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hwrt.errors import InputError
+from hwrt.spec import Shapes
+
+__all__ = ["Effort", "Wish"]
+
+OBJECTIVES = ("latency",)
+ACCURACIES = ("f32",)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which candidates are allowed, at which shapes and with how many threads.
+
+    ``every_candidate`` tries all that the backends name, and not only the first of each device.
+    """
+
+    threads: int
+    backends: tuple[str, ...] | None = None
+    device: str | None = None
+    shapes: Shapes = field(default_factory=dict)
+    objective: str = "latency"
+    accuracy: str = "f32"
+    max_memory_bytes: int | None = None
+    every_candidate: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("objective", self.objective, OBJECTIVES)
+        _one_of("accuracy", self.accuracy, ACCURACIES)
+        if isinstance(self.threads, bool) or not isinstance(self.threads, int) or self.threads < 1:
+            raise InputError(f"threads is {self.threads!r}", hint="give a whole number from 1")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long candidates are timed.
+
+    Each gets windows of ``window_s`` in turn until it has ``min_seconds`` of samples and
+    ``min_samples`` of them; timing ends in any case after ``budget_s``.  With ``prune``, what lies
+    far behind after a few rounds gets no more windows.
+    """
+
+    min_seconds: float = 0.4
+    min_samples: int = 20
+    window_s: float = 0.1
+    warm_up_s: float = 2.0
+    budget_s: float = 30.0
+    compile_timeout_s: float = 600.0
+    prune: bool = True
+    feeds: int = 3
+
+
+def names_of(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """One name or several as a tuple."""
+    if value is None:
+        return None
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _one_of(name: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InputError(
+            f"{name} is {value!r}, which this version does not have",
+            hint=f"it has {', '.join(map(repr, known))}",
+        )
