@@ -1,0 +1,216 @@
+"""How far a candidate's outputs lie from the reference's, and whether that is near enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwrt.backend import Array
+from hwrt.errors import InputError
+
+__all__ = ["F32", "OutputError", "Tolerance", "compare", "within", "worst"]
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """How far one output lies from the reference's.
+
+    ``relative_l2``: norm of the difference by norm of the reference, for numbers; ``max_abs``: the
+    largest difference of one element, likewise; both infinite where NaN or an infinity stands in
+    one output alone.  ``agreement``: the share of equal elements, for all but floats.  None: does
+    not apply.  ``difference`` tells in words what can not be compared or must not differ.
+    """
+
+    relative_l2: float | None = None
+    max_abs: float | None = None
+    agreement: float | None = None
+    difference: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What applies, as values for JSON: null and ``NAME_reason`` in place of infinity."""
+        document: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and math.isinf(value):
+                document[field.name] = None
+                document[f"{field.name}_reason"] = "infinite"
+            elif value is not None:
+                document[field.name] = value
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> OutputError:
+        """What ``to_json`` was given.  Raises InputError where the document is something else."""
+        names = {field.name for field in fields(cls)}
+        unknown = set(document) - names - {f"{name}_reason" for name in names}
+        if unknown:
+            raise InputError(f"not an output error: it has {sorted(unknown)}")
+
+        def number(name: str) -> float | None:
+            return math.inf if f"{name}_reason" in document else document.get(name)
+
+        return cls(
+            relative_l2=number("relative_l2"),
+            max_abs=number("max_abs"),
+            agreement=number("agreement"),
+            difference=document.get("difference"),
+        )
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What an output error may be: at most ``relative_l2``, at least ``agreement``."""
+
+    relative_l2: float
+    agreement: float
+
+
+F32 = Tolerance(relative_l2=1e-4, agreement=0.999)
+"""For a model computed in float32 as its file states it.
+
+Right f32 engines differ by up to 3e-5.  Integers that stem from floats, such as the class of each
+pixel, may flip where two values tie within that error: one in a thousand.  Among fewer than a
+thousand elements every one has to agree.
+"""
+
+
+def compare(outputs: Mapping[str, Array], reference: Mapping[str, Array]) -> dict[str, OutputError]:
+    """The error of each output, by name; nothing is raised for outputs that do not fit.
+
+    Sums are made in float64.  NaN and infinities count as equal only to the very same at the same
+    place.  A reference of zeros alone counts as one of ones, so that its error is absolute.
+    """
+    errors = {}
+    for name, expected in reference.items():
+        if name in outputs:
+            errors[name] = _compare(np.asarray(outputs[name]), np.asarray(expected))
+        else:
+            errors[name] = _incomparable("the output is missing")
+    for name in outputs.keys() - reference.keys():
+        errors[name] = _incomparable("the reference has no such output")
+    return errors
+
+
+def worst(errors: Iterable[Mapping[str, OutputError]]) -> dict[str, OutputError]:
+    """The largest error of each output over several samples."""
+    found: dict[str, OutputError] = {}
+    for of_sample in errors:
+        for name, error in of_sample.items():
+            found[name] = _worse(found[name], error) if name in found else error
+    return found
+
+
+def within(errors: Mapping[str, OutputError], tolerance: Tolerance = F32) -> str | None:
+    """None when every error is within the tolerance; else the reason why not, for people.
+
+    Floats are judged by ``relative_l2``, everything else by ``agreement``.  An output of another
+    dtype or shape than the reference's is never within: a user's program relies on both.
+    """
+    reasons = []
+    for name, error in errors.items():
+        if error.difference is not None:
+            reasons.append(f"output {name!r}: {error.difference}")
+        elif error.agreement is not None:
+            if not error.agreement >= tolerance.agreement:
+                reasons.append(
+                    f"output {name!r}: {error.agreement:.4%} of the elements agree, "
+                    f"{tolerance.agreement:.4%} must"
+                )
+        elif error.relative_l2 is None or not error.relative_l2 <= tolerance.relative_l2:
+            reasons.append(
+                f"output {name!r}: relative l2 error {error.relative_l2:.3g} "
+                f"exceeds {tolerance.relative_l2:.3g}"
+                if error.relative_l2 is not None
+                else f"output {name!r}: it was not compared"
+            )
+    return "; ".join(reasons) or None
+
+
+def _compare(output: Array, expected: Array) -> OutputError:
+    if output.shape != expected.shape:
+        return _incomparable(f"shape {output.shape} where the reference has {expected.shape}")
+    kind, expected_kind = _kind(output.dtype), _kind(expected.dtype)
+    difference = None
+    if output.dtype != expected.dtype and not kind == expected_kind == "text":
+        difference = f"dtype {output.dtype} where the reference has {expected.dtype}"
+    numbers = {"float", "integer"}
+    if kind != expected_kind and not {kind, expected_kind} <= numbers:
+        return OutputError(agreement=0.0, difference=difference)
+    relative_l2 = max_abs = None
+    if kind in numbers:
+        relative_l2, max_abs = _distance(_wide(output), _wide(expected))
+    floats = "float" in (kind, expected_kind)
+    agreement = None if floats else _agreement(output, expected)
+    return OutputError(relative_l2, max_abs, agreement, difference)
+
+
+def _kind(dtype: np.dtype[Any]) -> str:
+    """``float``, ``integer``, ``text`` (strings of any width, and objects) or ``other``."""
+    if dtype.kind in "fc":
+        return "float"
+    if dtype.kind in "iu":
+        return "integer"
+    if dtype.kind in "OSUT":
+        return "text"
+    # ml_dtypes' numbers (bfloat16, float8_e4m3fn, int4) are void to NumPy: their names tell.
+    if dtype.kind == "V" and dtype.names is None:
+        if "float" in dtype.name:
+            return "float"
+        if dtype.name.startswith(("int", "uint")):
+            return "integer"
+    return "other"
+
+
+def _wide(values: Array) -> NDArray[Any]:
+    """Float64, or complex128 for complex numbers; wider floats (x86's long double) lose digits."""
+    return values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
+
+
+def _distance(values: NDArray[Any], expected: NDArray[Any]) -> tuple[float, float]:
+    """(relative l2, largest absolute difference); infinite where NaN or infinities differ."""
+    finite = np.isfinite(expected)
+    if not finite.all():
+        same = (values == expected) | (np.isnan(values) & np.isnan(expected))
+        if not same[~finite].all():
+            return math.inf, math.inf
+        values, expected = values[finite], expected[finite]
+    if not np.isfinite(values).all():
+        return math.inf, math.inf
+    difference = np.abs(values - expected)
+    max_abs = float(difference.max(initial=0.0))
+    size = _norm(np.abs(expected)) or math.sqrt(expected.size)
+    return (_norm(difference) / size if max_abs else 0.0), max_abs
+
+
+def _norm(values: NDArray[Any]) -> float:
+    """The l2 norm, scaled so that squares of very large or small float64 do not overflow."""
+    largest = float(values.max(initial=0.0))
+    if largest == 0.0 or math.isinf(largest):
+        return largest
+    return largest * math.sqrt(float(np.sum(np.square(values / largest))))
+
+
+def _agreement(output: Array, expected: Array) -> float:
+    return float(np.mean(output == expected)) if expected.size else 1.0
+
+
+def _incomparable(why: str) -> OutputError:
+    return OutputError(math.inf, math.inf, 0.0, why)
+
+
+def _worse(one: OutputError, other: OutputError) -> OutputError:
+    return OutputError(
+        max(_known(one.relative_l2, other.relative_l2), default=None),
+        max(_known(one.max_abs, other.max_abs), default=None),
+        min(_known(one.agreement, other.agreement), default=None),
+        one.difference or other.difference,
+    )
+
+
+def _known(*values: float | None) -> list[float]:
+    return [value for value in values if value is not None]
