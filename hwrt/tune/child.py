@@ -10,7 +10,6 @@ import ctypes
 import faulthandler
 import json
 import os
-import resource
 import signal
 import socket
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 from hwrt import registry
 from hwrt.backend import Array, Backend, CompiledModel, Request
 from hwrt.errors import HwrtError, InputError
+from hwrt.machine.memory import peak_rss_bytes
 from hwrt.measure.sampling import sample
 from hwrt.measure.warm_up import warm_up
 from hwrt.model import memo
@@ -134,8 +134,7 @@ class Candidate:
             min_samples=message["min_samples"],
             max_seconds=message["max_seconds"],
         )
-        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return {"samples_s": list(samples), "peak_rss_bytes": peak_kib * 1024}
+        return {"samples_s": samples, "peak_rss_bytes": peak_rss_bytes()}
 
     def _ready(self) -> Request:
         if self._request is None:
@@ -179,7 +178,8 @@ def _reply(candidate: Candidate, message: Mapping[str, Any]) -> dict[str, Any]:
     except HwrtError as exc:
         return {"error": type(exc).__name__, "message": exc.message, "hint": exc.hint}
     except Exception as exc:  # noqa: BLE001 - whatever a vendor raises is the candidate's reason
-        return {"error": "BackendFailure", "message": f"{type(exc).__name__}: {exc}", "hint": None}
+        text = f"{message['op']} raised {type(exc).__name__}: {exc}"
+        return {"error": "BackendFailure", "message": text, "hint": None}
 
 
 def _die_with(parent: int) -> None:

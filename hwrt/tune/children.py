@@ -28,7 +28,9 @@ from hwrt.errors import BackendFailure, HwrtError
 __all__ = ["Child"]
 
 _LAST_WORDS_BYTES = 16 * 1024
+_MOST_FRAMES, _MOST_LINES, _MOST_CHARACTERS = 2, 8, 800
 _POLL_S = 0.1
+_END_S = 5.0
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
     "from hwrt.tune.child import main; main(int(sys.argv[1]), int(sys.argv[2]))"
@@ -115,11 +117,14 @@ class Child:
             )
 
     def _died(self, op: str) -> BackendFailure:
+        # The socket closes first; how the process ends is worth waiting for.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
         self.close()
         code = self._process.returncode
         how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
-        words = self.last_words()
-        said = f"; last words: {' | '.join(words.splitlines()[-8:])}" if words else ""
+        words = _telling(self.last_words())
+        said = f"; last words: {words}" if words else ""
         return BackendFailure(f"{self._name} was {how} in {op}{said}")
 
     def _signal(self, number: int) -> None:
@@ -200,6 +205,16 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _telling(words: str) -> str:
+    """The last lines that tell something: of a stack that faulthandler prints, only its top."""
+    lines, frames = [], 0
+    for line in filter(str.strip, words.splitlines()):
+        frames += line.startswith("  File")
+        if not (line.startswith(("Extension modules", "Current thread")) or frames > _MOST_FRAMES):
+            lines.append(line.strip())
+    return " | ".join(lines[-_MOST_LINES:])[-_MOST_CHARACTERS:]
 
 
 def _resident_bytes(pid: int) -> int:

@@ -44,7 +44,7 @@ def nearest(root: Path | None, key: Key) -> str:
     """In words, in what the cached plans for the same model differ; empty where there is none."""
     if root is None:
         return ""
-    differences = []
+    differences: list[list[str]] = []
     for path in sorted((root / "plans").glob("*.json")):
         try:
             plan = Plan.load(path)
@@ -54,9 +54,8 @@ def nearest(root: Path | None, key: Key) -> str:
             differences.append(key.differences(plan.key))
     if not differences:
         return ""
-    return (
-        f"; the nearest one differs in {'; '.join(min(differences, key=lambda found: len(found)))}"
-    )
+    _, least = min((len(found), found) for found in differences)
+    return f"; the nearest one differs in {'; '.join(least)}"
 
 
 def _path(root: Path, key: Key) -> Path:

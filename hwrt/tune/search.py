@@ -99,9 +99,10 @@ def _ask(name: str, model: ModelInfo, wish: Wish, result: Search) -> None:
         result.candidates[before].child = child
         return
     child.close()
-    if wanted and name not in result.dropped:
-        devices = ", ".join(described["device"]["kind"] for described in answer["devices"])
-        result.dropped[name] = f"it has no device {wish.device!r}: it has {devices}"
+    devices = [Device(**described["device"]) for described in answer["devices"]]
+    if wanted and not any(_wanted(device, wish) for device in devices):
+        listed = ", ".join(map(str, devices)) or "none"
+        result.dropped[name] = f"it has no device {wish.device!r}: it has {listed}"
 
 
 def _add(
@@ -116,10 +117,14 @@ def _add(
     if described["reference"] is not None:
         judge = Candidate(name, device.id, Options(described["reference"]))
         result.references.append(Found(judge, device, stamp))
-    if not wanted or (wish.device is not None and not device.matches(wish.device)):
+    if not wanted or not _wanted(device, wish):
         return
     all_options = [Options(options) for options in described["candidates"]]
     if not all_options:
         result.dropped[f"{name} {device.id}"] = "it names no candidate for this model"
     for options in all_options if wish.every_candidate else all_options[:1]:
         result.candidates.append(Found(Candidate(name, device.id, options), device, stamp))
+
+
+def _wanted(device: Device, wish: Wish) -> bool:
+    return wish.device is None or device.matches(wish.device)

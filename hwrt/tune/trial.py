@@ -14,6 +14,7 @@ from hwrt.backend import Array
 from hwrt.errors import HwrtError
 from hwrt.measure.measurement import Cold, Measurement
 from hwrt.measure.output_error import OutputError, compare, within, worst
+from hwrt.measure.percentile import nearest_rank
 from hwrt.measure.warm_up import WarmUp
 from hwrt.model import memo
 from hwrt.spec import ModelInfo, Placement
@@ -132,7 +133,7 @@ class Trial:
 
     def score_s(self) -> float:
         """The lower quartile: bursts of load lift a median, one lucky run sets a minimum."""
-        return float(np.quantile(self.samples_s, 0.25))
+        return nearest_rank(self.samples_s, 0.25)
 
     def finish(self) -> Measurement:
         """End the process; the measurement with its samples."""
@@ -170,7 +171,7 @@ class Trial:
         try:
             return self.child.ask(op, timeout_s=timeout_s, **message)
         except HwrtError as exc:
-            self._end("failed", f"{op}: {exc}")
+            self._end("failed", str(exc))
             return None
 
     def _record_error(self, errors: Mapping[str, OutputError]) -> None:

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real models and photographs, which lies beside the project."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("HWRT_SHARED", default))
+    if not (folder / "models").is_dir():
+        pytest.skip(f"no shared models in {folder}: set HWRT_SHARED to their folder")
+    return folder
+
+
+@pytest.fixture
+def relu_model(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a model whose output ``y`` is ``x``, float32, with what is below 0 set to 0."""
+
+    def write(shape: tuple[int | str, ...] = (1, 16), name: str = "relu.onnx") -> Path:
+        tensors = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "y")
+        ]
+        graph = helper.make_graph(
+            [helper.make_node("Relu", ["x"], ["y"])], "relu", *[[t] for t in tensors]
+        )
+        model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+        path = tmp_path / name
+        onnx.save(model, path)
+        return path
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or fills the user's cache."""
+    monkeypatch.setenv("HWRT_CACHE_DIR", str(tmp_path / "cache"))

@@ -1,0 +1,184 @@
+"""Backends of a third party, one right and the others faulty in one way each.
+
+They run any model whose one output is its input with what is below 0 set to 0.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hwrt.backend import Backend, CompiledModel, Device, Options, Placement, Request
+
+
+class _Request(Request):
+    def __init__(self, model, backend):
+        self._backend = backend
+        spec = model.inputs[0]
+        shape = tuple(size or 1 for size in spec.shape)
+        self.inputs = {spec.name: np.zeros(shape, spec.dtype)}
+        self.outputs = {}
+        self._name = model.outputs[0].name
+
+    def run(self):
+        (array,) = self.inputs.values()
+        self.outputs = {self._name: self._backend.answer(np.maximum(array, 0))}
+
+
+class _Compiled(CompiledModel):
+    def __init__(self, model, backend):
+        self.inputs, self.outputs = model.inputs, model.outputs
+        self.placement = Placement({"cpu:0": 1})
+        self.precision = "f32"
+        self._model, self._backend = model, backend
+
+    def create_request(self, shapes=None):
+        return _Request(self._model, self._backend)
+
+    def close(self):
+        pass
+
+
+class Good(Backend):
+    name = "good"
+    formats = frozenset({"onnx"})
+    api_version = 1
+
+    def stamp(self):
+        return f"{self.name} 1"
+
+    def devices(self):
+        return (Device("cpu"),)
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        return _Compiled(model, self)
+
+    def answer(self, array):
+        return array
+
+
+class Judge(Good):
+    name = "judge"
+    api_version = 1
+
+    def reference(self, model, device):
+        return Options(precision="f32")
+
+    def candidates(self, model, device, limits):
+        return ()
+
+
+class Segfault(Good):
+    name = "segfault"
+    api_version = 1
+
+    def compile(self, *_, **__):
+        print("about to read address zero", file=sys.stderr, flush=True)
+        ctypes.string_at(0)
+
+
+class Killed(Good):
+    name = "killed"
+    api_version = 1
+
+    def answer(self, array):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Hang(Good):
+    name = "hang"
+    api_version = 1
+
+    def compile(self, *_, **__):
+        while True:
+            time.sleep(60)
+
+
+class Leaves(Good):
+    name = "leaves"
+    api_version = 1
+
+    def compile(self, *_, **__):
+        sys.exit(3)
+
+
+class Raises(Good):
+    name = "raises"
+    api_version = 1
+
+    def compile(self, *_, **__):
+        raise KeyError("no such layer")
+
+
+class Nan(Good):
+    name = "nan"
+    api_version = 1
+
+    def answer(self, array):
+        return np.full_like(array, np.nan)
+
+
+class Wrong(Good):
+    name = "wrong"
+    api_version = 1
+
+    def answer(self, array):
+        return array * np.float32(1.02)
+
+
+class WrongShape(Good):
+    name = "wrongshape"
+    api_version = 1
+
+    def answer(self, array):
+        return array[:, :-1]
+
+
+class Chatty(Good):
+    name = "chatty"
+    api_version = 1
+
+    def answer(self, array):
+        sys.stdout.write("{}\n" * 100_000)
+        sys.stderr.write("noise\n" * 100_000)
+        return array
+
+
+class Hungry(Good):
+    name = "hungry"
+    api_version = 1
+
+    def compile(self, *_, **__):
+        self._kept = []
+        while True:
+            self._kept.append(np.ones(1 << 22))
+
+
+class Slow(Good):
+    name = "slow"
+    api_version = 1
+
+    def answer(self, array):
+        end = time.perf_counter() + 0.05
+        while time.perf_counter() < end:
+            pass
+        return array
+
+
+class Exclusive(Good):
+    name = "exclusive"
+    api_version = 1
+
+    def devices(self):
+        return (Device("npu", exclusive=True),)
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        lock = Path(os.environ["HWRT_TEST_LOCK"])
+        lock.touch(exist_ok=False)
+        return _Compiled(model, self)
