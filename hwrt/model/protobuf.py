@@ -1,0 +1,180 @@
+"""An ONNX file without its weights.
+
+``onnx.load`` reads the whole file and copies every weight: most of a second for 100 MB.  All that a
+ModelInfo needs lies in the few kilobytes around the weights.  So the wire format is walked here by
+its headers only, seeking over the payloads of tensors, and the rest is copied as it is: onnx parses
+that copy, and what it says of it is what it says of the file.
+
+What is left out: the elements of tensors (not their dims, type, name, or place in an external file)
+and the training graphs, which inference does not use.  Nothing else is interpreted, and nothing in
+the copy is reordered, so repeated and unknown fields mean what they meant.
+
+Source: https://protobuf.dev/programming-guides/encoding/ and the field numbers in onnx.proto, which
+its compatibility rules fix for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from hwrt.model.file import Malformed
+
+__all__ = ["is_onnx", "skeleton"]
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_HEADER_BYTES = 20  # two varints of at most ten bytes: the tag and the length or value
+_SMALL_BYTES = 1024
+"""A message up to this size is copied whole: looking into it costs more than its weights do."""
+_MAX_BYTES = (1 << 31) - 1
+"""The largest message that protobuf parses."""
+_MAX_DEPTH = 100
+"""The nesting at which protobuf gives up; deeper messages are copied for it to refuse."""
+_GRAPH_FIELD = 7
+
+
+@dataclass(frozen=True)
+class _Message:
+    """How one of onnx.proto's messages is copied.
+
+    ``nested`` maps field numbers to the messages that may hold weights, ``dropped`` lists the
+    fields left out.  After ``walked`` fields the rest is copied whole: a list of a million numbers
+    stored one by one is quicker read than skipped.
+    """
+
+    nested: Mapping[int, _Message] = field(default_factory=dict)
+    dropped: frozenset[int] = frozenset()
+    walked: int = 1 << 20
+
+
+def _messages() -> _Message:
+    tensor = _Message(dropped=frozenset({4, 5, 7, 9, 10, 11}), walked=64)
+    sparse = _Message({1: tensor, 2: tensor}, walked=64)
+    graph_fields: dict[int, _Message] = {5: tensor, 15: sparse}
+    graph = _Message(graph_fields)
+    attribute = _Message(
+        {5: tensor, 6: graph, 10: tensor, 11: graph, 22: sparse, 23: sparse}, walked=256
+    )
+    node = _Message({5: attribute})
+    graph_fields[1] = node  # a node's attributes hold graphs again
+    function = _Message({7: node, 11: attribute})
+    return _Message({_GRAPH_FIELD: graph, 25: function}, dropped=frozenset({20}))
+
+
+_MODEL = _messages()
+
+
+class _Field(NamedTuple):
+    """One field's number and wire type, and where its header, payload and end lie in the file."""
+
+    number: int
+    wire: int
+    start: int
+    payload: int
+    end: int
+
+
+def skeleton(path: Path) -> bytes:
+    """The serialised ONNX model without its weights.
+
+    Raises Malformed where the file is truncated, no protobuf, or larger than protobuf takes.
+    """
+    size = path.stat().st_size
+    if size > _MAX_BYTES:
+        raise Malformed(
+            f"it has {size} bytes and protobuf takes at most {_MAX_BYTES}",
+            hint="export it with external data, which keeps the weights in a file beside it",
+        )
+    with path.open("rb") as file:
+        return bytes(_copy(file, 0, size, _MODEL, depth=0))
+
+
+def is_onnx(path: Path) -> bool:
+    """True when the file's outermost fields are those of an ONNX model with a graph."""
+    graphs = 0
+    try:
+        with path.open("rb") as file:
+            for count, item in enumerate(_fields(file, 0, path.stat().st_size)):
+                if count == _MODEL.walked or (item.number == 1 and item.wire != _VARINT):
+                    return False
+                if item.number == _GRAPH_FIELD:
+                    graphs += item.wire == _BYTES
+    except Malformed:
+        return False
+    return graphs > 0
+
+
+def _copy(file: BinaryIO, start: int, end: int, message: _Message, *, depth: int) -> bytearray:
+    """The message between two places in the file, without what is to be dropped."""
+    copy = bytearray()
+    for count, item in enumerate(_fields(file, start, end)):
+        if count == message.walked:
+            copy += _take(file, item.start, end)
+            break
+        if item.number in message.dropped:
+            continue
+        nested = message.nested.get(item.number) if item.wire == _BYTES else None
+        if nested is None or item.end - item.payload <= _SMALL_BYTES or depth == _MAX_DEPTH:
+            copy += _take(file, item.start, item.end)
+        else:
+            inner = _copy(file, item.payload, item.end, nested, depth=depth + 1)
+            copy += _encode(item.number << 3 | _BYTES) + _encode(len(inner)) + inner
+    return copy
+
+
+def _fields(file: BinaryIO, start: int, end: int) -> Iterator[_Field]:
+    """The fields of the message between two places in the file, in its order."""
+    while start < end:
+        header = _take(file, start, min(start + _HEADER_BYTES, end))
+        tag, at = _decode(header, 0, start)
+        number, wire = tag >> 3, tag & 7
+        if not 0 < number < 1 << 29:
+            raise Malformed(f"at byte {start} stands the impossible field number {number}")
+        payload = start + at
+        if wire == _VARINT:
+            payload_end = start + _decode(header, at, start)[1]
+        elif wire == _BYTES:
+            length, at = _decode(header, at, start)
+            payload = start + at
+            payload_end = payload + length
+        elif wire in (_FIXED32, _FIXED64):
+            payload_end = payload + (4 if wire == _FIXED32 else 8)
+        else:
+            raise Malformed(f"at byte {start} stands the wire type {wire}, which ONNX never uses")
+        if payload_end > end:
+            raise Malformed(
+                f"the field at byte {start} should end at byte {payload_end}, beyond the"
+                f" {end} bytes there are: the file is truncated or damaged"
+            )
+        yield _Field(number, wire, start, payload, payload_end)
+        start = payload_end
+
+
+def _take(file: BinaryIO, start: int, end: int) -> bytes:
+    file.seek(start)
+    data = file.read(end - start)
+    if len(data) != end - start:
+        raise Malformed(f"it became shorter than {end} bytes while it was read")
+    return data
+
+
+def _decode(data: bytes, at: int, start: int) -> tuple[int, int]:
+    """The varint at an offset of the data, and the offset behind it."""
+    value = 0
+    for index in range(at, min(at + 10, len(data))):
+        value |= (data[index] & 0x7F) << 7 * (index - at)
+        if data[index] < 0x80:
+            return value, index + 1
+    raise Malformed(f"the field at byte {start} has a number without end")
+
+
+def _encode(value: int) -> bytes:
+    """The value as a varint."""
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
