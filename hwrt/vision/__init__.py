@@ -1,1 +1,27 @@
-"""hwrt.vision."""
+"""Pipelines from a frame to detections or classes, and the steps they are made of.
+
+``load("yolov8n.onnx")(frame)`` is the main job.  Importing this package needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+from hwrt.vision.geometry import Geometry
+from hwrt.vision.pipeline import Classifier, Detector, load
+from hwrt.vision.postprocess import decode_yolov8, nms, top_k
+from hwrt.vision.preprocess import crop, letterbox, resize
+from hwrt.vision.results import Classification, Detections
+
+__all__ = [
+    "Classification",
+    "Classifier",
+    "Detections",
+    "Detector",
+    "Geometry",
+    "crop",
+    "decode_yolov8",
+    "letterbox",
+    "load",
+    "nms",
+    "resize",
+    "top_k",
+]

@@ -1,0 +1,124 @@
+"""Options that run, tune and bench share: the arguments of ``hwrt.load``."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwrt.errors import InputError
+from hwrt.spec import ModelInfo
+
+__all__ = ["load_options", "parse_shape", "with_batch"]
+
+_DIMENSIONS = re.compile(r"[1-9][0-9]*(x[1-9][0-9]*)*")
+_ARGUMENTS = ("backend", "device", "shapes", "threads", "accuracy", "samples", "objective")
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the shared options.
+
+    It is called with ``load_arguments``, the arguments of ``hwrt.load`` that were given, and
+    ``batch``, which ``with_batch`` brings into the shapes once the model is known.
+    """
+
+    @functools.wraps(command)
+    def collected(*args: Any, **options: Any) -> Any:
+        values = {name: options.pop(name) for name in _ARGUMENTS}
+        values["backend"] = list(values["backend"]) or None
+        given = {name: value for name, value in values.items() if value}
+        return command(*args, load_arguments=given, **options)
+
+    for option in reversed(_OPTIONS):
+        collected = option(collected)
+    return collected
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """``images=1x3x640x640`` as ("images", (1, 3, 640, 640)); ValueError for anything else."""
+    name, separator, dimensions = text.rpartition("=")
+    if not name or not separator or not _DIMENSIONS.fullmatch(dimensions):
+        raise ValueError(text)
+    return name, tuple(int(size) for size in dimensions.split("x"))
+
+
+def with_batch(
+    info: ModelInfo, load_arguments: Mapping[str, Any], batch: int | None
+) -> dict[str, Any]:
+    """The load arguments with ``batch`` as the first dimension of every input that leaves it open.
+
+    Raises InputError where a dimension beyond the first is open and no shape gives it, or where
+    the model has another batch.
+    """
+    arguments = dict(load_arguments)
+    if batch is None:
+        return arguments
+    shapes: Shapes = dict(arguments.get("shapes") or {})
+    for spec in info.inputs:
+        if spec.name in shapes:
+            continue
+        if not spec.shape or spec.shape[0] not in (None, batch) or None in spec.shape[1:]:
+            raise InputError(
+                f"a batch of {batch} does not say the shape of {spec}",
+                hint=f"give --shape {spec.name}=SIZES instead of --batch",
+            )
+        shapes[spec.name] = (batch, *(size for size in spec.shape[1:] if size is not None))
+    arguments["shapes"] = shapes
+    return arguments
+
+
+def _shapes(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> Shapes:
+    shapes: Shapes = {}
+    for text in texts:
+        try:
+            name, shape = parse_shape(text)
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is not of the form images=1x3x640x640") from None
+        if name in shapes:
+            raise click.BadParameter(f"the shape of {name!r} is given twice")
+        shapes[name] = shape
+    return shapes
+
+
+_OPTIONS = (
+    click.option(
+        "--backend", multiple=True, metavar="NAME", help="Consider this backend only (repeatable)."
+    ),
+    click.option("--device", metavar="DEVICE", help="Consider this device only: cpu, cuda:0."),
+    click.option(
+        "--shape",
+        "shapes",
+        multiple=True,
+        callback=_shapes,
+        metavar="INPUT=SIZES",
+        help="The shape of an input, as images=1x3x640x640 (repeatable).",
+    ),
+    click.option(
+        "--batch",
+        type=click.IntRange(min=1),
+        help="The first dimension of inputs that leave it open.",
+    ),
+    click.option("--threads", type=click.IntRange(min=1), help="CPU threads allowed."),
+    click.option(
+        "--accuracy",
+        type=click.Choice(["f32", "relaxed"]),
+        help="f32: the model as its file states it; relaxed: less where --samples allow it.",
+    ),
+    click.option(
+        "--samples",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="A folder of representative inputs.",
+    ),
+    click.option(
+        "--objective",
+        type=click.Choice(["latency", "p99", "throughput", "memory"]),
+        help="What the choice minimises (throughput: maximises).",
+    ),
+)

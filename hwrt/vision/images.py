@@ -1,0 +1,161 @@
+"""Image files: read as frames, written with what was found in them.  Needs Pillow."""
+
+from __future__ import annotations
+
+import colorsys
+import io
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwrt.errors import HwrtError, InputError
+from hwrt.files import write_atomically
+from hwrt.vision.results import Classification, Detections
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+
+__all__ = ["SUFFIXES", "draw", "encode", "read_image", "write_image"]
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""What a file in a folder is named to be taken for an image."""
+
+_INK = (0, 0, 0)
+_PAPER = (255, 255, 255)
+_GOLDEN_TURN = 0.618033988749895
+_EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
+
+# What Pillow's readers raise on damaged files.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    IndexError,
+    KeyError,
+    struct.error,
+)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """The image as a frame, uint8 (H, W, 3) RGB, turned upright as its EXIF data say.
+
+    Transparency is dropped.  Raises InputError for a file that is missing, damaged, huge or of more
+    than 8 bits a channel, and HwrtError where Pillow is not installed.
+    """
+    pillow = _pillow()
+    from PIL import ImageOps
+
+    try:
+        with pillow.open(path) as image:
+            if image.mode not in _EIGHT_BIT_MODES:
+                raise InputError(
+                    f"the image {str(path)!r} has the pixel format {image.mode!r}",
+                    hint="convert it to 8 bits a channel",
+                )
+            upright = ImageOps.exif_transpose(image)
+            return np.array(upright.convert("RGB"), dtype=np.uint8)
+    except InputError:
+        raise
+    except FileNotFoundError as exc:
+        raise InputError(f"there is no image {str(path)!r}", hint="check the path") from exc
+    except pillow.UnidentifiedImageError as exc:
+        raise InputError(
+            f"{str(path)!r} is no image that Pillow knows", hint="give a JPEG, PNG or BMP file"
+        ) from exc
+    except (*_DAMAGE, pillow.DecompressionBombError) as exc:
+        raise InputError(
+            f"the image {str(path)!r} can not be read: {exc}", hint="give an intact image"
+        ) from exc
+
+
+def draw(frame: NDArray[np.uint8], result: Detections | Classification) -> NDArray[np.uint8]:
+    """A copy of the RGB frame with the boxes, or the classes' names, drawn into it."""
+    pillow = _pillow()
+    from PIL import ImageDraw, ImageFont
+
+    image = pillow.fromarray(np.ascontiguousarray(frame))
+    height = max(12, round(min(image.size) / 40))
+    font = ImageFont.load_default(size=height)
+    canvas = ImageDraw.Draw(image)
+    if isinstance(result, Detections):
+        _draw_boxes(canvas, result, font, line=max(1, height // 8))
+    else:
+        for line, entry in enumerate(result.to_json()):
+            _draw_text(canvas, (0.0, line * height * 1.4), _caption(entry), font, paper=_PAPER)
+    return np.array(image)
+
+
+def write_image(frame: NDArray[np.uint8], path: Path) -> None:
+    """Write the RGB frame, in the format of the path's suffix: whole or not at all.
+
+    Raises InputError for a suffix that names no format, HwrtError where writing fails.
+    """
+    data = encode(frame, path)
+    try:
+        write_atomically(path, data)
+    except OSError as exc:
+        raise HwrtError(
+            f"the image {str(path)!r} can not be written: {exc.strerror or exc}",
+            hint="check the folder, its rights and the space left",
+        ) from exc
+
+
+def encode(frame: NDArray[np.uint8], path: Path) -> bytes:
+    """The RGB frame as the bytes of an image file in the format of the path's suffix."""
+    pillow = _pillow()
+    kind = pillow.registered_extensions().get(path.suffix.lower())
+    if kind not in pillow.SAVE:
+        raise InputError(
+            f"{path.name!r} names no image format that can be written",
+            hint=f"give a name that ends in one of {', '.join(sorted(SUFFIXES))}",
+        )
+    memory = io.BytesIO()
+    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
+    pillow.fromarray(np.ascontiguousarray(frame)).save(memory, format=kind, **options)
+    return memory.getvalue()
+
+
+def _draw_boxes(canvas: ImageDraw, detections: Detections, font: Any, *, line: int) -> None:
+    # Worst first, so that the best lie on top.
+    for entry in reversed(detections.to_json()):
+        colour = _colour(entry["class"])
+        x0, y0, x1, y1 = entry["box_xyxy"]
+        canvas.rectangle((x0, y0, x1, y1), outline=colour, width=line)
+        _draw_text(canvas, (x0, y0), _caption(entry), font, paper=colour)
+
+
+def _draw_text(
+    canvas: ImageDraw,
+    corner: tuple[float, float],
+    text: str,
+    font: Any,
+    *,
+    paper: tuple[int, int, int],
+) -> None:
+    canvas.rectangle(canvas.textbbox(corner, text, font=font), fill=paper)
+    canvas.text(corner, text, fill=_INK, font=font)
+
+
+def _caption(entry: dict[str, Any]) -> str:
+    return f"{entry['label']} {entry['score']:.2f}"
+
+
+def _colour(number: int) -> tuple[int, int, int]:
+    """A light colour for this class, far from those of its neighbours."""
+    red, green, blue = colorsys.hsv_to_rgb(number * _GOLDEN_TURN % 1.0, 0.6, 1.0)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as exc:
+        raise HwrtError("Pillow is not installed", hint="pip install pillow") from exc
+    # Readers of every format are found by open(); names need them registered.
+    Image.init()
+    return Image

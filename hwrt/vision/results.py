@@ -1,0 +1,63 @@
+"""What a pipeline returns for one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Classification", "Detections"]
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The objects found in one frame, best first; the arrays belong to the caller."""
+
+    boxes: NDArray[np.float32]
+    """(N, 4) x0, y0, x1, y1 in the frame's pixels."""
+    scores: NDArray[np.float32]
+    """(N,)"""
+    classes: NDArray[np.int32]
+    """(N,)"""
+    labels: tuple[str, ...]
+    """The name of each object's class; its number as text where the names are not known."""
+    masks: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One mapping an object: ``class``, ``label``, ``score``, ``box_xyxy``."""
+        rows = zip(
+            self.classes.tolist(),
+            self.labels,
+            self.scores.tolist(),
+            self.boxes.tolist(),
+            strict=True,
+        )
+        return [
+            {"class": number, "label": label, "score": score, "box_xyxy": box}
+            for number, label, score, box in rows
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """The best classes of one frame, best first; the arrays belong to the caller."""
+
+    classes: NDArray[np.int32]
+    """(k,)"""
+    scores: NDArray[np.float32]
+    """(k,)"""
+    labels: tuple[str, ...]
+    """The name of each class."""
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One mapping a class: ``class``, ``label``, ``score``."""
+        rows = zip(self.classes.tolist(), self.labels, self.scores.tolist(), strict=True)
+        return [{"class": number, "label": label, "score": score} for number, label, score in rows]

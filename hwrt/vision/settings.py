@@ -1,0 +1,221 @@
+"""What a pipeline must know of a model, and where each of it is found.
+
+A setting is taken from the first of these that has it:
+
+1. the arguments of ``hwrt.vision.load`` (the options of ``hwrt run``);
+2. the model's metadata: the keys that Ultralytics' exporter and hwrt.zoo write;
+3. the sidecar, a JSON file beside the model, named MODEL.hwrt.json;
+4. what an exporter that names itself in the metadata defines for all its models.
+
+``size`` and ``layout`` also follow from the shape of the model's input where that is fixed.
+``colour`` is "rgb", ``crop_scale`` that of ImageNet's networks where nothing says otherwise.  What
+is still missing is an InputError that names it.  Nothing is guessed from a file's name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hwrt.errors import InputError, UnsupportedModel
+from hwrt.spec import ModelInfo
+from hwrt.vision.checks import CHECKS, checked
+from hwrt.vision.metadata import convention, read_metadata
+from hwrt.vision.preprocess import IMAGENET_CROP_SCALE
+from hwrt.vision.sidecar import read_sidecar, sidecar_path
+
+__all__ = ["Settings", "image_shape", "resolve", "write_template"]
+
+_SERVED = ("classify", "detect")
+_REQUIRED = ("task", "labels", "colour", "mean", "std", "resize", "size", "layout")
+_DEFAULTS: Mapping[str, Any] = {"colour": "rgb", "crop_scale": IMAGENET_CROP_SCALE}
+_CHANNELS = (1, 3)
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How frames become a model's input, and what its output means."""
+
+    task: str
+    """"classify" or "detect"."""
+    labels: tuple[str, ...]
+    """The name of each class."""
+    colour: str
+    """The order of the model's channels, "rgb" or "bgr"; without meaning where there is one."""
+    mean: tuple[float, ...]
+    """Levels 0..255, one for all channels or one each; the input is ``(level - mean) / std``."""
+    std: tuple[float, ...]
+    """Levels 0..255, one for all channels or one each."""
+    resize: str
+    """"letterbox", "stretch" or "crop"."""
+    size: tuple[int, int]
+    """Height and width of the input."""
+    layout: str
+    """"NCHW" or "NHWC"."""
+    channels: int = 3
+    """1 or 3."""
+    crop_scale: float = IMAGENET_CROP_SCALE
+    """As ``hwrt.vision.crop`` takes it."""
+    softmax: bool | None = None
+    """True where a classifier's outputs are logits; None has the pipeline look at the values."""
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """The shape of one image in the input, in the input's layout."""
+        height, width = self.size
+        if self.layout == "NCHW":
+            return self.channels, height, width
+        return height, width, self.channels
+
+
+class _Source(NamedTuple):
+    name: str
+    read: Callable[[str], Any]
+
+
+def resolve(
+    info: ModelInfo,
+    arguments: Mapping[str, Any],
+    *,
+    shape: Shape | None = None,
+    sidecar: Path | None = None,
+) -> Settings:
+    """The settings of this model.
+
+    ``arguments`` holds what was given, None for what was not.  ``shape`` is that of the image
+    input as it is to run, by default as the file states it.  ``sidecar`` is by default the file
+    beside the model; one that does not exist says nothing.
+
+    Raises InputError for a setting that is missing, malformed or contradicts the input's shape,
+    and UnsupportedModel for a task or an input that no pipeline serves.
+    """
+    sidecar = sidecar or sidecar_path(info.path)
+    shape = shape or image_shape(info)
+    written = read_sidecar(sidecar)
+    given = _Source("the arguments", arguments.get)
+    sources = [given, _metadata(info), _Source(str(sidecar), written.get)]
+    found = _find(info, shape, sources)
+    _refuse_unserved(found["task"], info)
+    missing = [key for key in _REQUIRED if found.get(key) is None]
+    if missing:
+        raise _missing(missing, info, sidecar)
+
+    settings = Settings(**found, channels=_channels(shape, found["layout"], info))
+    wanted = _first("size", [given])
+    if wanted not in (None, settings.size):
+        raise InputError(
+            f"the size {wanted} was asked of {info.path}, whose input is {shape}",
+            hint=f"leave the size out, or give {settings.size}",
+        )
+    for key, levels in (("mean", settings.mean), ("std", settings.std)):
+        if len(levels) not in (1, settings.channels):
+            raise InputError(
+                f"{key} is {levels} for an input of {settings.channels} channels",
+                hint=f"give 1 number or {settings.channels}",
+            )
+    return settings
+
+
+def write_template(info: ModelInfo, path: Path) -> None:
+    """Write a sidecar to fill in: what the model says of itself, null for the rest.
+
+    Raises InputError where the file exists already, or can not be written.
+    """
+    found = _find(info, image_shape(info), [_metadata(info)], defaults={})
+    document = {key: found[key] for key in _REQUIRED}
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    except FileExistsError as exc:
+        raise InputError(f"{path} exists", hint="edit it, or move it away first") from exc
+    except OSError as exc:
+        raise InputError(f"{path} can not be written: {exc.strerror}") from exc
+
+
+def image_shape(info: ModelInfo) -> Shape:
+    """The shape of the model's only input, which must be of rank 4; None for open dimensions."""
+    shape = info.inputs[0].shape if len(info.inputs) == 1 else None
+    if shape is None or len(shape) != 4:
+        inputs = "; ".join(map(str, info.inputs))
+        raise UnsupportedModel(
+            f"{info.path} does not take one image: its inputs are {inputs}",
+            hint="a pipeline needs one input of rank 4; hwrt.load runs any model",
+        )
+    return shape
+
+
+def _find(
+    info: ModelInfo,
+    shape: Shape,
+    sources: list[_Source],
+    *,
+    defaults: Mapping[str, Any] = _DEFAULTS,
+) -> dict[str, Any]:
+    """Each setting from the first source that has it, None for what none has."""
+    exporter = _Source("the exporter's convention", convention(info.metadata).get)
+    rest = [exporter, _Source("the defaults", defaults.get)]
+    found = {key: _first(key, [*sources, *rest]) for key in CHECKS if key not in ("size", "layout")}
+    found["layout"] = _first("layout", sources) or _layout(shape) or _first("layout", rest)
+    found["size"] = _fixed_size(shape, found["layout"]) or _first("size", sources)
+    return found
+
+
+def _first(key: str, sources: list[_Source]) -> Any:
+    for source in sources:
+        value = source.read(key)
+        if value is not None:
+            return checked(key, value, source.name)
+    return None
+
+
+def _metadata(info: ModelInfo) -> _Source:
+    name = f"the metadata of {info.path}"
+    return _Source(name, lambda key: read_metadata(info.metadata, key, name))
+
+
+def _layout(shape: Shape) -> str | None:
+    """Where the channels stand, if only one place can hold them."""
+    first, last = shape[1] in _CHANNELS, shape[3] in _CHANNELS
+    if first == last:
+        return None
+    return "NCHW" if first else "NHWC"
+
+
+def _fixed_size(shape: Shape, layout: str | None) -> tuple[int, int] | None:
+    if layout is None:
+        return None
+    height, width = shape[2:] if layout == "NCHW" else shape[1:3]
+    return None if height is None or width is None else (height, width)
+
+
+def _channels(shape: Shape, layout: str, info: ModelInfo) -> int:
+    channels = shape[1] if layout == "NCHW" else shape[3]
+    if channels is None:
+        return 3
+    if channels not in _CHANNELS:
+        raise UnsupportedModel(
+            f"the input of {info.path} is {shape}: {channels} channels as {layout}",
+            hint="a pipeline needs 3, or 1 for gray; give layout where the other was meant",
+        )
+    return channels
+
+
+def _refuse_unserved(task: str | None, info: ModelInfo) -> None:
+    if task is not None and task not in _SERVED:
+        raise UnsupportedModel(
+            f"{info.path} is for the task {task!r}, which this version has no pipeline for",
+            hint=f"pipelines serve {' and '.join(_SERVED)}; hwrt.load runs any model",
+        )
+
+
+def _missing(keys: list[str], info: ModelInfo, sidecar: Path) -> InputError:
+    return InputError(
+        f"{info.path} does not say its {', '.join(keys)}",
+        hint=f"give {keys[0]}= to hwrt.vision.load or --{keys[0]} to hwrt run; or write {sidecar}, "
+        f"which `hwrt inspect {info.path} --init` begins; or add it to the model's metadata",
+    )

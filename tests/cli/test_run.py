@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwrt import loading
+from hwrt.cli import main
+from hwrt.errors import NoBackend
+from hwrt.spec import ModelInfo, TensorSpec
+
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+
+FLOAT = np.dtype(np.float32)
+DETECTOR = {"author": "Ultralytics", "task": "detect", "names": "{0: 'cat', 1: 'dog'}"}
+CLASSIFIER = ["--task", "classify", "--mean", "127.5", "--std", "1,2,3", "--resize", "stretch"]
+
+
+class FakeSession:
+    """Answers a box over the middle of each image, or two classes."""
+
+    plan = SimpleNamespace(backend="fake", device="cpu:0", precision="f32")
+
+    def __init__(self, info: ModelInfo) -> None:
+        self.inputs, self.outputs = info.inputs, info.outputs
+
+    def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        count = len(feeds["images"])
+        row = [[4.0], [4.0], [4.0], [4.0], [0.25], [0.75]]
+        answer = row if self.outputs[0].shape[1] == 6 else [0.25, 0.75]
+        return {"out": np.array([answer] * count, dtype=np.float32)}
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The arguments of each call of hwrt.load; the model is named detector or classifier."""
+    calls: list[dict[str, Any]] = []
+
+    def inspect(model: str, *, cache: bool = True) -> ModelInfo:
+        detects = model == "detector.onnx"
+        return ModelInfo(
+            path=Path(model),
+            format="onnx",
+            sha256="",
+            size_bytes=0,
+            inputs=(TensorSpec("images", FLOAT, (None, 3, 8, 8)),),
+            outputs=(TensorSpec("out", FLOAT, (None, 6, 1) if detects else (None, 2)),),
+            metadata=DETECTOR if detects else {},
+        )
+
+    def load(model: str, **arguments: Any) -> FakeSession:
+        calls.append(arguments)
+        return FakeSession(inspect(model))
+
+    monkeypatch.setattr(loading, "inspect", inspect)
+    monkeypatch.setattr(loading, "load", load)
+    return calls
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two images of 32x16, and a file that is none."""
+    frame = np.zeros((16, 32, 3), np.uint8)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(frame).save(tmp_path / "in" / "b.png")
+    Image.fromarray(frame).save(tmp_path / "in" / "a.JPG")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> str:
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    return str(tmp_path / "labels.txt")
+
+
+@pytest.fixture
+def call(
+    capsys: pytest.CaptureFixture[str], loads: list[dict[str, Any]]
+) -> Callable[..., tuple[int, str, str]]:
+    """Exit code, stdout and stderr of ``hwrt run`` with these arguments."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(["run", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return int(caught.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def test_the_objects_of_an_image_are_listed(call: Any, folder: Path) -> None:
+    code, out, err = call("detector.onnx", folder / "b.png")
+
+    assert (0, "") == (code, err)
+    assert [
+        "detector.onnx: detect on fake, cpu:0, f32",
+        f"{folder / 'b.png'} (32x16):",
+        "  0.75  dog  (8, 0) to (24, 16)",
+    ] == out.splitlines()
+
+
+def test_an_image_without_objects_says_so(call: Any, folder: Path) -> None:
+    code, out, _ = call("detector.onnx", folder / "b.png", "--conf", "0.8")
+
+    assert 0 == code
+    assert f"{folder / 'b.png'} (32x16): nothing found" == out.splitlines()[-1]
+
+
+def test_the_classes_of_an_image_are_listed_best_first(
+    call: Any, folder: Path, labels: str
+) -> None:
+    code, out, _ = call("net.onnx", folder / "b.png", *CLASSIFIER, "--labels", labels)
+
+    assert 0 == code
+    assert ["  0.75  dog", "  0.25  cat"] == out.splitlines()[2:]
+
+
+def test_top_limits_the_classes(call: Any, folder: Path, labels: str) -> None:
+    options = [*CLASSIFIER, "--labels", labels, "--top", "1"]
+
+    _, out, _ = call("net.onnx", folder / "b.png", *options)
+
+    assert ["  0.75  dog"] == out.splitlines()[2:]
+
+
+def test_a_folder_stands_for_its_images_by_name(call: Any, folder: Path) -> None:
+    _, out, _ = call("detector.onnx", folder, "--json")
+
+    sources = [entry["source"] for entry in json.loads(out)["results"]]
+    assert [str(folder / "a.JPG"), str(folder / "b.png")] == sources
+
+
+def test_json_is_one_document_on_stdout(call: Any, folder: Path) -> None:
+    code, out, err = call("detector.onnx", folder / "b.png", "--json")
+
+    expected = {
+        "schema": "hwrt.run/1",
+        "model": "detector.onnx",
+        "task": "detect",
+        "backend": "fake",
+        "device": "cpu:0",
+        "precision": "f32",
+        "results": [
+            {
+                "source": str(folder / "b.png"),
+                "width": 32,
+                "height": 16,
+                "detections": [
+                    {"class": 1, "label": "dog", "score": 0.75, "box_xyxy": [8.0, 0.0, 24.0, 16.0]}
+                ],
+            }
+        ],
+    }
+    assert (0, "") == (code, err)
+    assert expected == json.loads(out)
+
+
+def test_save_writes_the_images_with_boxes(call: Any, folder: Path, tmp_path: Path) -> None:
+    code, out, _ = call("detector.onnx", folder, "--save", tmp_path / "out", "--json")
+
+    saved = [entry["saved"] for entry in json.loads(out)["results"]]
+    assert 0 == code
+    assert [str(tmp_path / "out" / "a.JPG"), str(tmp_path / "out" / "b.png")] == saved
+    assert np.asarray(Image.open(tmp_path / "out" / "b.png")).any()
+
+
+def test_two_images_of_one_name_are_both_saved(call: Any, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "b.png").write_bytes((folder / "b.png").read_bytes())
+
+    call("detector.onnx", folder / "b.png", other, "--save", tmp_path / "out")
+
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert ["b-2.png", "b.png"] == names
+
+
+def test_save_does_not_overwrite_a_source(call: Any, folder: Path) -> None:
+    before = (folder / "b.png").read_bytes()
+
+    code, _, err = call("detector.onnx", folder, "--save", folder)
+
+    assert 2 == code
+    assert "would overwrite" in err
+    assert before == (folder / "b.png").read_bytes()
+
+
+def test_load_options_reach_the_load(call: Any, folder: Path, loads: Any, tmp_path: Path) -> None:
+    options = [
+        *("--backend", "one", "--backend", "two", "--device", "cpu", "--threads", "2"),
+        *("--accuracy", "relaxed", "--samples", tmp_path, "--objective", "p99"),
+        *("--shape", "images=1x3x8x8"),
+    ]
+
+    call("detector.onnx", folder / "b.png", *options)
+
+    expected = {
+        "backend": ["one", "two"],
+        "device": "cpu",
+        "threads": 2,
+        "accuracy": "relaxed",
+        "samples": tmp_path,
+        "objective": "p99",
+        "shapes": {"images": (1, 3, 8, 8)},
+    }
+    assert [expected] == loads
+
+
+def test_batch_runs_that_many_images_at_once(call: Any, folder: Path, loads: Any) -> None:
+    _, out, _ = call("detector.onnx", folder, "--batch", "2", "--json")
+
+    assert [{"shapes": {"images": (2, 3, 8, 8)}}] == loads
+    assert 2 == len(json.loads(out)["results"])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("0", "cameras and streams are not read in this version"),
+        ("rtsp://camera/1", "cameras and streams are not read in this version"),
+        ("film.MP4", "videos are not read in this version"),
+        ("gone.png", "there is no 'gone.png'"),
+    ],
+)
+def test_a_source_that_is_not_read_is_one_line_and_code_2(
+    call: Any, source: str, message: str
+) -> None:
+    code, out, err = call("detector.onnx", source)
+
+    assert (2, "") == (code, out)
+    assert message in err
+    assert 1 == err.count("\n")
+
+
+def test_a_folder_without_images_is_one_line_and_code_2(call: Any, tmp_path: Path) -> None:
+    code, _, err = call("detector.onnx", tmp_path)
+
+    assert (2, 1) == (code, err.count("\n"))
+    assert "holds no images" in err
+
+
+def test_a_file_that_is_no_image_is_one_line_and_code_2(call: Any, folder: Path) -> None:
+    code, _, err = call("detector.onnx", folder / "notes.txt", "--json")
+
+    assert (2, 1) == (code, err.count("\n"))
+    assert "notes.txt" in err
+
+
+def test_a_model_that_does_not_say_its_settings_is_one_line_and_code_2(
+    call: Any, folder: Path
+) -> None:
+    code, _, err = call("net.onnx", folder)
+
+    assert (2, 1) == (code, err.count("\n"))
+    assert "net.onnx does not say its task, labels, mean, std, resize" in err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--conf", "2"],
+        ["--conf", "x"],
+        ["--mean", "1,x"],
+        ["--size", "big"],
+        ["--size", "9"],
+        ["--resize", "squash"],
+        ["--labels", "gone.txt"],
+        ["--top", "0"],
+        ["--shape", "images=0x3"],
+        ["--shape", "images"],
+        ["--shape", "images=1x3x8x8", "--shape", "images=1x3x8x8"],
+        ["--threads", "0"],
+        ["--accuracy", "f99"],
+        ["--samples", "gone"],
+        ["--unknown"],
+    ],
+)
+def test_a_wrong_option_is_one_line_and_code_2(call: Any, folder: Path, options: list[str]) -> None:
+    code, out, err = call("detector.onnx", folder, *options)
+
+    assert (2, "", 1) == (code, out, err.count("\n"))
+
+
+def test_no_source_is_one_line_and_code_2(call: Any) -> None:
+    code, _, err = call("detector.onnx")
+
+    assert (2, 1) == (code, err.count("\n"))
+
+
+def test_no_backend_is_code_1_and_keeps_every_reason(
+    call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(model: str, **arguments: Any) -> None:
+        raise NoBackend("no backend runs it", reasons={"one": "is absent", "two": "is broken"})
+
+    monkeypatch.setattr(loading, "load", refuse)
+
+    code, _, err = call("detector.onnx", folder)
+
+    assert 1 == code
+    assert ["hwrt: no backend runs it", "  one: is absent", "  two: is broken"] == err.splitlines()

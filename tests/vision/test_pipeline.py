@@ -1,0 +1,423 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwrt import loading
+from hwrt.errors import InputError, UnsupportedModel
+from hwrt.spec import ModelInfo, Range, TensorSpec
+from hwrt.vision import Classifier, Detector, load
+from hwrt.vision.settings import Settings
+
+MakeInfo = Callable[..., ModelInfo]
+MakeSession = Callable[..., Any]
+
+CLASSIFY = Settings(
+    task="classify",
+    labels=("cat", "dog"),
+    colour="rgb",
+    mean=(0.0,),
+    std=(1.0,),
+    resize="stretch",
+    size=(8, 8),
+    layout="NCHW",
+)
+DETECT = Settings(
+    task="detect",
+    labels=("cat", "dog"),
+    colour="rgb",
+    mean=(0.0,),
+    std=(255.0,),
+    resize="letterbox",
+    size=(8, 8),
+    layout="NCHW",
+)
+ARGUMENTS: dict[str, Any] = {
+    "task": "classify",
+    "labels": ["cat", "dog"],
+    "mean": 0,
+    "std": 1,
+    "resize": "stretch",
+}
+RED = np.full((8, 8, 3), (250, 20, 10), dtype=np.uint8)
+BLUE = np.full((8, 8, 3), (10, 20, 250), dtype=np.uint8)
+
+
+def redness(tensor: np.ndarray) -> np.ndarray:
+    """Two logits an image: how blue it is, how red it is."""
+    return tensor[:, [2, 0]].mean(axis=(2, 3)) / 10
+
+
+def one_box(tensor: np.ndarray) -> np.ndarray:
+    """A box over the middle of each image, of the class 1."""
+    anchor = np.array([4, 4, 4, 4, 0.25, 0.75], dtype=np.float32)
+    return np.repeat(anchor[None, :, None], len(tensor), axis=0)
+
+
+@pytest.fixture
+def classifier(model_info: MakeInfo, fake_session: MakeSession) -> Classifier:
+    return Classifier(fake_session(model_info(), redness), CLASSIFY)
+
+
+@pytest.fixture
+def detector(model_info: MakeInfo, fake_session: MakeSession) -> Detector:
+    return Detector(fake_session(model_info(output=(None, 6, 1)), one_box), DETECT)
+
+
+@pytest.fixture
+def opened(
+    monkeypatch: pytest.MonkeyPatch, model_info: MakeInfo, fake_session: MakeSession
+) -> Callable[..., list[dict[str, Any]]]:
+    """Has hwrt.load give a fake session of the model described; the calls it gets."""
+
+    def describe(answer: Callable[..., Any] = redness, **model: Any) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = []
+        info = model_info(**model)
+
+        def fake_load(model: Any, **arguments: Any) -> Any:
+            session = fake_session(info, answer)
+            calls.append({"session": session, **arguments})
+            return session
+
+        monkeypatch.setattr(loading, "inspect", lambda model, cache: info)
+        monkeypatch.setattr(loading, "load", fake_load)
+        return calls
+
+    return describe
+
+
+def test_a_frame_gives_its_classes_best_first(classifier: Classifier) -> None:
+    found = classifier(RED)
+
+    assert [1, 0] == found.classes.tolist()
+    assert ("dog", "cat") == found.labels
+    np.testing.assert_allclose(found.scores, [1, 0], atol=1e-6)
+
+
+def test_a_list_of_frames_runs_as_one_batch(classifier: Classifier) -> None:
+    found = classifier([RED, BLUE, RED])
+
+    assert ["dog", "cat", "dog"] == [result.labels[0] for result in found]
+    assert [(3, 3, 8, 8)] == [tensor.shape for tensor in classifier.session.fed]
+
+
+def test_an_empty_list_gives_an_empty_list(classifier: Classifier) -> None:
+    assert [] == classifier([])
+    assert [] == classifier.session.fed
+
+
+def test_a_fixed_batch_is_filled_up(model_info: MakeInfo, fake_session: MakeSession) -> None:
+    session = fake_session(model_info(shape=(2, 3, 8, 8), output=(2, 2)), redness)
+
+    found = Classifier(session, CLASSIFY)([RED, BLUE, RED])
+
+    assert ["dog", "cat", "dog"] == [result.labels[0] for result in found]
+    assert [(2, 3, 8, 8)] * 2 == [tensor.shape for tensor in session.fed]
+    assert not session.fed[1][1].any()
+
+
+def test_probabilities_are_left_as_they_are(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    session = fake_session(model_info(), lambda _: np.array([[0.25, 0.75]], np.float32))
+
+    found = Classifier(session, CLASSIFY)(RED)
+
+    assert [0.75, 0.25] == found.scores.tolist()
+
+
+@pytest.mark.parametrize("row", [[1.25, -0.25], [0.25, 0.5], [3.0, 1.0]])
+def test_logits_become_probabilities(
+    model_info: MakeInfo, fake_session: MakeSession, row: list[float]
+) -> None:
+    session = fake_session(model_info(), lambda _: np.array([row], np.float32))
+
+    found = Classifier(session, CLASSIFY)(RED)
+
+    expected = np.sort(np.exp(row) / np.exp(row).sum())[::-1]
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-6)
+
+
+def test_softmax_false_takes_the_outputs_as_scores(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    session = fake_session(model_info(), lambda _: np.array([[0.5, 0.75]], np.float32))
+    settings = Settings(**{**vars(CLASSIFY), "softmax": False})
+
+    assert [0.75, 0.5] == Classifier(session, settings)(RED).scores.tolist()
+
+
+def test_top_limits_the_classes(model_info: MakeInfo, fake_session: MakeSession) -> None:
+    found = Classifier(fake_session(model_info(), redness), CLASSIFY, top=1)(RED)
+
+    assert ("dog",) == found.labels
+
+
+def test_an_output_of_1x1_maps_is_a_row_of_classes(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    info = model_info(output=(None, 2, 1, 1))
+    session = fake_session(info, lambda tensor: redness(tensor)[:, :, None, None])
+
+    assert "dog" == Classifier(session, CLASSIFY)(RED).labels[0]
+
+
+def test_bgr_frames_are_turned_for_an_rgb_model(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    pipeline = Classifier(fake_session(model_info(), redness), CLASSIFY, frames="bgr")
+
+    assert "cat" == pipeline(RED).labels[0]
+
+
+def test_rgb_frames_are_turned_for_a_bgr_model(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    settings = Settings(**{**vars(CLASSIFY), "colour": "bgr"})
+
+    assert "cat" == Classifier(fake_session(model_info(), redness), settings)(RED).labels[0]
+
+
+def test_bgr_frames_stay_as_they_are_for_a_bgr_model(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    settings = Settings(**{**vars(CLASSIFY), "colour": "bgr"})
+    pipeline = Classifier(fake_session(model_info(), redness), settings, frames="bgr")
+
+    assert "dog" == pipeline(RED).labels[0]
+
+
+def test_gray_frames_fill_three_channels(model_info: MakeInfo, fake_session: MakeSession) -> None:
+    session = fake_session(model_info(), redness)
+
+    Classifier(session, CLASSIFY, frames="gray")(np.full((4, 4), 7, np.uint8))
+
+    np.testing.assert_array_equal(np.full((1, 3, 8, 8), 7, np.float32), session.fed[0])
+
+
+def test_an_interleaved_model_is_fed_its_layout(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    session = fake_session(
+        model_info(shape=(None, 8, 8, 3)), lambda tensor: tensor[:, 0, 0, [2, 0]]
+    )
+    settings = Settings(**{**vars(CLASSIFY), "layout": "NHWC"})
+
+    assert "dog" == Classifier(session, settings)(RED).labels[0]
+
+
+def test_crop_feeds_the_middle(model_info: MakeInfo, fake_session: MakeSession) -> None:
+    session = fake_session(model_info(), redness)
+    settings = Settings(**{**vars(CLASSIFY), "resize": "crop", "crop_scale": 1.0})
+    frame = np.zeros((8, 16, 3), np.uint8)
+    frame[:, 4:12] = 9
+
+    Classifier(session, settings)(frame)
+
+    np.testing.assert_array_equal(np.full((1, 3, 8, 8), 9, np.float32), session.fed[0])
+
+
+def test_a_model_of_half_floats_is_fed_half_floats(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    session = fake_session(model_info(dtype=np.float16), redness)
+
+    Classifier(session, CLASSIFY)(RED)
+
+    assert np.float16 == session.fed[0].dtype
+
+
+def test_detections_lie_in_the_frames_pixels(detector: Detector) -> None:
+    found = detector(np.zeros((16, 32, 3), np.uint8))
+
+    assert [[8.0, 0.0, 24.0, 16.0]] == found.boxes.tolist()
+    assert ("dog",) == found.labels
+
+
+def test_frames_of_several_sizes_have_their_own_geometry(detector: Detector) -> None:
+    found = detector([np.zeros((16, 32, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)])
+
+    assert [[[8.0, 0.0, 24.0, 16.0]], [[2.0, 2.0, 6.0, 6.0]]] == [
+        result.boxes.tolist() for result in found
+    ]
+
+
+def test_a_pipeline_closes_its_session(classifier: Classifier) -> None:
+    with classifier as entered:
+        assert not entered.session.closed
+
+    assert classifier.session.closed
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 0, 3), np.uint8),
+        np.zeros((1, 8, 8, 3), np.uint8),
+        "bus.jpg",
+        [RED, "bus.jpg"],
+        [RED.tolist()],
+    ],
+)
+def test_what_is_no_frame_is_an_error(classifier: Classifier, frame: Any) -> None:
+    with pytest.raises(InputError, match=r"the frame is.*uint8 \(H, W, 3\), rgb"):
+        classifier(frame)
+
+
+def test_a_colour_frame_is_refused_where_gray_was_said(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    pipeline = Classifier(fake_session(model_info(), redness), CLASSIFY, frames="gray")
+
+    with pytest.raises(InputError, match=r"\(H, W\), gray"):
+        pipeline(RED)
+
+
+@pytest.mark.parametrize("frames", ["nv12", "yuyv"])
+def test_frames_of_a_later_version_are_refused(
+    model_info: MakeInfo, fake_session: MakeSession, frames: str
+) -> None:
+    with pytest.raises(InputError, match=f"'{frames}' is not available in this version"):
+        Classifier(fake_session(model_info(), redness), CLASSIFY, frames=frames)
+
+
+def test_a_gray_model_asks_for_gray_frames(model_info: MakeInfo, fake_session: MakeSession) -> None:
+    session = fake_session(model_info(shape=(None, 1, 8, 8)), redness)
+    settings = Settings(**{**vars(CLASSIFY), "channels": 1})
+
+    with pytest.raises(InputError, match="frames='gray'"):
+        Classifier(session, settings)
+
+
+@pytest.mark.parametrize("output", [(None, 3), (None, 2, 7, 7), (2,)])
+def test_a_classifiers_output_must_fit_the_labels(
+    model_info: MakeInfo, fake_session: MakeSession, output: Any
+) -> None:
+    with pytest.raises(UnsupportedModel, match="2 labels"):
+        Classifier(fake_session(model_info(output=output), redness), CLASSIFY)
+
+
+@pytest.mark.parametrize("output", [(None, 84, 8400), (None, 8400, 6), (None, 6)])
+def test_a_detectors_output_must_fit_the_labels(
+    model_info: MakeInfo, fake_session: MakeSession, output: Any
+) -> None:
+    with pytest.raises(UnsupportedModel, match="2 labels"):
+        Detector(fake_session(model_info(output=output), one_box), DETECT)
+
+
+def test_an_output_of_open_shape_is_checked_when_it_comes(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    pipeline = Detector(fake_session(model_info(output=None), redness), DETECT)
+
+    with pytest.raises(UnsupportedModel, match=r"\(1, 2\), not \(batch, 6, anchors\)"):
+        pipeline(RED)
+
+
+def test_a_model_of_two_outputs_is_unsupported(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    session = fake_session(model_info(), redness)
+    session.outputs = (*session.outputs, TensorSpec("more", np.dtype(np.float32), (1,)))
+
+    with pytest.raises(UnsupportedModel, match="one output"):
+        Classifier(session, CLASSIFY)
+
+
+def test_a_model_of_integers_is_unsupported(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    with pytest.raises(UnsupportedModel, match="float32 or float16"):
+        Classifier(fake_session(model_info(dtype=np.uint8), redness), CLASSIFY)
+
+
+def test_load_gives_a_classifier_and_passes_the_arguments_on(opened: Any) -> None:
+    calls = opened()
+
+    pipeline = load("model.onnx", **ARGUMENTS, top=1, backend="one", threads=2)
+
+    assert ("dog",) == pipeline(RED).labels
+    assert isinstance(pipeline, Classifier)
+    assert ("one", 2, None) == tuple(calls[0][key] for key in ("backend", "threads", "shapes"))
+
+
+def test_load_gives_a_detector_with_its_thresholds(opened: Any) -> None:
+    opened(
+        one_box,
+        output=(None, 6, None),
+        metadata={"author": "Ultralytics", "task": "detect", "names": "['cat', 'dog']"},
+    )
+
+    pipeline = load("model.onnx", conf=0.75)
+
+    assert isinstance(pipeline, Detector)
+    assert 0 == len(pipeline(RED))
+
+
+def test_load_fixes_a_size_that_the_file_leaves_open(opened: Any) -> None:
+    calls = opened(shape=(None, 3, None, None))
+
+    load("model.onnx", **ARGUMENTS, size=8)
+
+    assert {"images": (1, 3, 8, 8)} == calls[0]["shapes"]
+
+
+def test_load_fixes_the_batch_that_is_asked_for(opened: Any) -> None:
+    calls = opened()
+
+    load("model.onnx", **ARGUMENTS, batch=4)
+
+    assert {"images": (4, 3, 8, 8)} == calls[0]["shapes"]
+
+
+def test_a_batch_that_the_model_does_not_have_is_an_error(opened: Any) -> None:
+    opened(shape=(1, 3, 8, 8))
+
+    with pytest.raises(InputError, match="a batch of 4"):
+        load("model.onnx", **ARGUMENTS, batch=4)
+
+
+def test_shapes_that_are_given_stay_and_tell_the_size(opened: Any) -> None:
+    calls = opened(shape=(None, 3, None, None))
+    shapes = {"images": (Range(1, 1, 4), 3, 8, 6)}
+
+    pipeline = load("model.onnx", **ARGUMENTS, shapes=shapes)
+
+    assert shapes == calls[0]["shapes"]
+    assert (8, 6) == pipeline.settings.size
+
+
+def test_shapes_of_another_rank_are_an_error(opened: Any) -> None:
+    opened()
+
+    with pytest.raises(InputError, match="shapes gives 'images'"):
+        load("model.onnx", **ARGUMENTS, shapes={"images": (1, 3)})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"std": None}, {"frames": "nv12"}, {"conf": 2}, {"max_det": -1}, {"top": 0}]
+)
+def test_what_is_wrong_is_found_before_anything_is_loaded(
+    opened: Any, wrong: dict[str, Any]
+) -> None:
+    calls = opened()
+
+    with pytest.raises(InputError):
+        load("model.onnx", **{**ARGUMENTS, **wrong})
+
+    assert [] == calls
+
+
+def test_a_session_that_does_not_fit_is_closed(opened: Any) -> None:
+    calls = opened()
+
+    with pytest.raises(UnsupportedModel):
+        load("model.onnx", **{**ARGUMENTS, "labels": ["one"]})
+
+    assert calls[0]["session"].closed
