@@ -77,7 +77,8 @@ class Session:
             self._idle.append(request)
             if self._waiting:
                 with self._pool:
-                    self._pool.notify()
+                    # One request serves one waiter; once closed, close() is among them.
+                    self._pool.notify(self._waiting if self._closed else 1)
 
     def __call__(self, array: Array) -> dict[str, Array]:
         """The outputs for the one input of the model, as ``run`` gives them."""
@@ -231,8 +232,10 @@ class Session:
         refuse = _refusal(_FORKED, _FORKED_HINT)
         # Closing is left to the parent: the vendor's threads, which it would wait for, are there.
         vars(self).update(run=refuse, request=refuse, close=lambda: None)
-        for request in (*self._idle, *self._lent):
+        requests = (*self._idle, *self._lent)
+        for request in requests:
             request.disable(_FORKED, hint=_FORKED_HINT)
+        _of_parents.append((self._compiled, requests))
 
 
 def _first_shape(spec: TensorSpec) -> tuple[int, ...] | None:
@@ -247,6 +250,8 @@ def _refusal(reason: str, hint: str) -> Any:
     return refuse
 
 
+# What was inherited over a fork: its destructor would wait for threads that are the parent's.
+_of_parents: list[object] = []
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ from hwrt.backend import (
     Placement,
     Preprocess,
     Progress,
+    SessionError,
     Shapes,
     UnsupportedModel,
     intact,
@@ -33,6 +35,7 @@ from hwrt.backend import (
 from hwrt_onnxruntime.diagnosis import findings
 from hwrt_onnxruntime.request import BoundRequest, FedRequest, FixedSizes, tensor_spec
 
+_LOG = logging.getLogger("hwrt")
 _CPU = "CPUExecutionProvider"
 _LEVELS = {
     "disable": "ORT_DISABLE_ALL",
@@ -99,7 +102,7 @@ class OnnxRuntime(Backend):
         try:
             session, artefact = _create_session(ort, settings, model, cache_dir)
         except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
-            raise_translated(exc, f"onnxruntime can not load {model.path}")
+            raise_load_fault(exc, model.path)
         return OnnxRuntimeModel(session, model, fixed, artefact)
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:
@@ -134,24 +137,37 @@ class OnnxRuntimeModel(CompiledModel):
         self, shapes: Mapping[str, tuple[int, ...]] | None = None
     ) -> BoundRequest | FedRequest:
         """A request over IOBinding; over plain ``run`` where a tensor (a string) has no address."""
+        if self._session is None:
+            raise SessionError("this compiled model is closed", hint="compile it again")
         bindable = all(not spec.dtype.hasobject for spec in (*self.inputs, *self.outputs))
         kind: type[BoundRequest | FedRequest] = BoundRequest if bindable else FedRequest
-        return kind(self._session, self.inputs, self.outputs, shapes or {}, raise_translated)
+        return kind(self._session, self.inputs, self.outputs, shapes or {}, raise_run_fault)
 
     def close(self) -> None:
         self._session = None
 
 
-def raise_translated(exc: BaseException, what: str) -> NoReturn:
-    """Raise the hwrt error that says what this exception of onnxruntime means."""
+def raise_load_fault(exc: BaseException, path: Path) -> NoReturn:
+    """Raise the hwrt error for what onnxruntime raised while it made a session."""
     if isinstance(exc, HwrtError):
         raise exc
     kind = type(exc).__name__
-    text = f"{what}: {str(exc).strip() or kind}"
-    if kind in ("NoSuchFile", "InvalidProtobuf", "NoModel"):
+    text = f"onnxruntime can not load {path}: {str(exc).strip() or kind}"
+    # InvalidArgument is a protobuf without a graph.
+    unreadable = ("NoSuchFile", "InvalidProtobuf", "NoModel", "InvalidArgument")
+    if kind in unreadable or isinstance(exc, FileNotFoundError):
         raise ModelError(text, hint="check the file with `hwrt inspect`") from exc
     if kind in ("NotImplemented", "InvalidGraph", "Fail"):
         raise UnsupportedModel(text) from exc
+    raise BackendFailure(text) from exc
+
+
+def raise_run_fault(exc: BaseException) -> NoReturn:
+    """Raise the hwrt error for what onnxruntime raised in a run."""
+    if isinstance(exc, HwrtError):
+        raise exc
+    kind = type(exc).__name__
+    text = f"onnxruntime could not run the model: {str(exc).strip() or kind}"
     if kind in ("InvalidArgument", "ValueError", "TypeError"):
         raise InputError(text) from exc
     raise BackendFailure(text) from exc
@@ -220,7 +236,7 @@ def _fix_dimensions(settings: Any, model: ModelInfo, shapes: Shapes | None) -> F
     for name, shape in (shapes or {}).items():
         if name not in specs:
             raise InputError(f"shapes names {name!r}", hint=f"the inputs are {', '.join(specs)}")
-        sizes = tuple(size if isinstance(size, int) else None for size in shape)
+        sizes = specs[name].bounded(shape).shape or ()
         for size, label in zip(sizes, specs[name].dim_names or (), strict=False):
             if size is None or label is None:
                 continue
@@ -244,8 +260,13 @@ def _create_session(
         return ort.InferenceSession(str(model.path), settings, providers=[_CPU]), None
     optimised = cache_dir / "optimised.onnx"
     if intact(optimised):
+        level = settings.graph_optimization_level
         settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return ort.InferenceSession(str(optimised), settings, providers=[_CPU]), optimised
+        try:
+            return ort.InferenceSession(str(optimised), settings, providers=[_CPU]), optimised
+        except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
+            _LOG.warning("onnxruntime refuses %s, which is made anew: %s", optimised, exc)
+        settings.graph_optimization_level = level
     with temporary_beside(optimised) as temporary:
         settings.optimized_model_filepath = str(temporary)
         session = ort.InferenceSession(str(model.path), settings, providers=[_CPU])

@@ -21,7 +21,7 @@ from hwrt.backend import (
 # onnxruntime's names of the element types; those that are not here are NumPy's own.
 _DTYPES = {"float": "float32", "double": "float64", "string": "object"}
 _NUMERIC = re.compile(r"bool|float16|float32|float64|u?int(8|16|32|64)|complex(64|128)|object")
-Translate = Callable[[BaseException, str], NoReturn]
+RaiseFault = Callable[[BaseException], NoReturn]
 
 
 class FixedSizes(NamedTuple):
@@ -61,7 +61,7 @@ class _Request(Request):
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[TensorSpec, ...],
         shapes: Mapping[str, tuple[int, ...]],
-        translate: Translate,
+        raise_fault: RaiseFault,
     ) -> None:
         self._session = session
         # The wrapper around the C session re-reads every name and keeps a CPU fallback ready.
@@ -69,21 +69,20 @@ class _Request(Request):
         self._input_specs = {spec.name: spec for spec in inputs}
         self._output_specs = {spec.name: spec for spec in outputs}
         self._output_names = list(self._output_specs)
-        self._translate = translate
-        self._shapes = {
-            name: _request_shape(spec, shapes.get(name)) for name, spec in self._input_specs.items()
-        }
+        self._raise_fault = raise_fault
+        self._shapes = {name: _first_shape(spec) for name, spec in self._input_specs.items()}
+        self._shapes = self._check_shapes(shapes)
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         names = self._output_names
         try:
             return dict(zip(names, self._core.run(names, feeds, None), strict=True))
         except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
-            self._translate(exc, "onnxruntime could not run the model")
+            self._raise_fault(exc)
 
     def close(self) -> None:
-        self._core = self._session = None
         super().close()
+        self._core = self._session = None
 
     def _check_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         if unknown := sorted(set(shapes) - set(self._input_specs)):
@@ -92,7 +91,7 @@ class _Request(Request):
                 hint=f"the inputs are {', '.join(self._input_specs)}",
             )
         return {
-            name: _request_shape(spec, shapes.get(name, self._shapes[name]))
+            name: _fitting_shape(spec, shapes.get(name, self._shapes[name]))
             for name, spec in self._input_specs.items()
         }
 
@@ -125,6 +124,7 @@ class BoundRequest(_Request):
     _inputs: dict[str, Array] | None = None
     _outputs: dict[str, Array]
     _binding: Any = None
+    _run_bound: Any = None
 
     @property
     def inputs(self) -> Mapping[str, Array]:  # type: ignore[override]
@@ -139,9 +139,11 @@ class BoundRequest(_Request):
             self._bind_all()
         if not self._open_outputs:
             return self._outputs
+        if self._binding is None:
+            raise _closed()
         values = dict(zip(self._output_names, self._binding.get_outputs(), strict=True))
         return {
-            name: self._outputs[name] if name in self._outputs else _view(value)
+            name: self._outputs[name] if name in self._outputs else self._view(name, value)
             for name, value in values.items()
         }
 
@@ -153,13 +155,18 @@ class BoundRequest(_Request):
         try:
             self._run_bound(self._bound, None)
         except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
-            self._translate(exc, "onnxruntime could not run the model")
+            self._raise_fault(exc)
 
     def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         checked = self._check_shapes(shapes)
-        if checked != self._shapes:
-            self._shapes = checked
-            self._binding = self._inputs = None
+        if self._inputs is not None:
+            for name, shape in checked.items():
+                # An input whose shape stays keeps its array, which may be the caller's.
+                if shape != self._shapes[name]:
+                    array = _blank(shape, self._input_specs[name].dtype)
+                    self._inputs = {**self._inputs, name: array}
+                    self._bind_input(name, array)
+        self._shapes = checked
 
     def bind(self, name: str, array: Array | None) -> None:
         spec = self._input_specs.get(name) or self._output_specs.get(name)
@@ -186,12 +193,24 @@ class BoundRequest(_Request):
         self._bind_outputs()
 
     def close(self) -> None:
-        self._binding = self._bound = None
         super().close()
+        # Each of these would keep the session alive.
+        self._binding = self._bound = self._run_bound = None
+
+    def _view(self, name: str, value: Any) -> Array:
+        if not value.has_value():
+            raise InputError(f"the output {name!r} has no value yet", hint="call run() first")
+        try:
+            array: Array = np.from_dlpack(value)
+        except (TypeError, RuntimeError, BufferError, AttributeError):
+            # Versions without DLPack for this dtype: a copy.
+            array = value.numpy()
+        # onnxruntime's DLPack says that bool is uint8.
+        return array.view(self._output_specs[name].dtype)
 
     def _bind_all(self) -> None:
         if self._session is None:
-            raise SessionError("this request is closed", hint="create another one")
+            raise _closed()
         self._binding = self._session.io_binding()
         self._bound = getattr(self._binding, "_iobinding", self._binding)
         run = getattr(self._core, "run_with_iobinding", None)
@@ -225,9 +244,11 @@ class BoundRequest(_Request):
                 )
 
 
-def _request_shape(spec: TensorSpec, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    if shape is None:
-        return tuple(1 if size is None else size for size in spec.shape or ())
+def _first_shape(spec: TensorSpec) -> tuple[int, ...]:
+    return tuple(1 if size is None else size for size in spec.shape or ())
+
+
+def _fitting_shape(spec: TensorSpec, shape: tuple[int, ...]) -> tuple[int, ...]:
     if not spec.accepts(tuple(shape)) or any(size < 0 for size in shape):
         raise InputError(
             f"the input {spec.name!r} can not have the shape {tuple(shape)}",
@@ -250,23 +271,25 @@ def _blank(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 def _check_bound(
     spec: TensorSpec, array: Array, shape: tuple[int, ...] | None, *, writable: bool
 ) -> None:
+    if not isinstance(array, np.ndarray):
+        raise InputError(
+            f"{spec.name!r} can not be bound to a {type(array).__name__}",
+            hint="give a numpy.ndarray, for example numpy.from_dlpack(...)",
+        )
     fits = array.shape == shape if shape is not None else spec.accepts(array.shape)
     if array.dtype != spec.dtype or not fits:
         raise InputError(
             f"{spec.name!r} can not be bound to a {array.dtype} array of shape {array.shape}",
             hint=f"it is {spec}" + (f", at present of shape {shape}" if shape is not None else ""),
         )
-    if not array.flags.c_contiguous or (writable and not array.flags.writeable):
+    flags = array.flags
+    if not (flags.c_contiguous and flags.aligned and (flags.writeable or not writable)):
         raise InputError(
-            f"the array for {spec.name!r} is not C-contiguous{' and writable' if writable else ''}",
-            hint="numpy.ascontiguousarray makes a copy that is",
+            f"the array for {spec.name!r} is not C-contiguous and aligned"
+            f"{' and writable' if writable else ''}",
+            hint="copy it with numpy.array(array, order='C')",
         )
 
 
-def _view(value: Any) -> Array:
-    try:
-        return np.from_dlpack(value)
-    except (TypeError, RuntimeError, BufferError, AttributeError):
-        # Versions without DLPack for this dtype: a copy.
-        array: Array = value.numpy()
-        return array
+def _closed() -> SessionError:
+    return SessionError("this request is closed", hint="create another one")

@@ -28,6 +28,7 @@ from hwrt.backend import (
     Preprocess,
     Progress,
     Range,
+    SessionError,
     Shapes,
     UnsupportedModel,
     intact,
@@ -100,7 +101,7 @@ class OpenVino(Backend):
             compiled = _import_blob(core, blob, name, properties)
             if compiled is None:
                 network = core.read_model(str(model.path))
-                _reshape(network, shapes)
+                _reshape(network, model, shapes)
                 if preprocess is not None:
                     network = fuse(network, preprocess)
                 compiled = core.compile_model(network, name, properties)
@@ -146,6 +147,11 @@ class OpenVinoModel(CompiledModel):
         names = {spec.name for spec in (*model.inputs, *model.outputs)}
         self.inputs = tuple(tensor_spec(port, names) for port in compiled.inputs)
         self.outputs = tuple(tensor_spec(port, names) for port in compiled.outputs)
+        if lost := {spec.name for spec in model.inputs} - {spec.name for spec in self.inputs}:
+            raise UnsupportedModel(
+                f"openvino drops the input {min(lost)!r} of {model.path}",
+                hint="run it on another backend",
+            )
         hint = compiled.get_property("INFERENCE_PRECISION_HINT")
         self.precision = "int8" if model.quantized else _precision_name(hint)
         self.placement = _placement(compiled, device)
@@ -156,6 +162,8 @@ class OpenVinoModel(CompiledModel):
         self, shapes: Mapping[str, tuple[int, ...]] | None = None
     ) -> OpenVinoRequest:
         """A request over an infer request of its own."""
+        if self._compiled is None:
+            raise SessionError("this compiled model is closed", hint="compile it again")
         request = self._compiled.create_infer_request()
         return OpenVinoRequest(request, self.inputs, self.outputs, shapes or {}, raise_translated)
 
@@ -174,7 +182,8 @@ def raise_translated(exc: BaseException, what: str) -> NoReturn:
     text = f"{what}: {' '.join(lines) or type(exc).__name__}"
     if "Unsupported property" in text:
         raise InputError(text, hint="options in capitals are OpenVINO's own properties") from exc
-    if "Unable to read the model" in text or "Failed to parse" in text:
+    unreadable = ("Unable to read the model", "Failed to parse", "Could not open the file")
+    if any(words in text for words in unreadable):
         raise ModelError(text, hint="check the file with `hwrt inspect`") from exc
     unsupported = ("not supported", "OpConversionFailure", "NotImplemented", "Unsupported")
     if any(word in text for word in unsupported):
@@ -203,9 +212,14 @@ def _core() -> Any:
         return _the_core
 
 
+_of_parents: list[Any] = []
+
+
 def _forget_core() -> None:
-    # The parent's plugins have threads that a forked child lacks.
+    # A Core inherited over a fork lacks its threads: it must not be used, and its destructor, which
+    # would wait for them, must not run.
     global _the_core, _lock
+    _of_parents.append(_the_core)
     _the_core, _lock = None, threading.Lock()
 
 
@@ -272,16 +286,16 @@ def _properties(core: Any, name: str, options: Options) -> dict[str, Any]:
     return properties
 
 
-def _reshape(network: Any, shapes: Shapes | None) -> None:
+def _reshape(network: Any, model: ModelInfo, shapes: Shapes | None) -> None:
     if not shapes:
         return
     from openvino import Dimension, PartialShape
 
-    names = {name for port in network.inputs for name in port.get_names()}
-    if unknown := sorted(set(shapes) - names):
-        raise InputError(
-            f"shapes names {unknown[0]!r}", hint=f"the inputs are {', '.join(sorted(names))}"
-        )
+    specs = {spec.name: spec for spec in model.inputs}
+    for name, shape in shapes.items():
+        if name not in specs:
+            raise InputError(f"shapes names {name!r}", hint=f"the inputs are {', '.join(specs)}")
+        specs[name].bounded(shape)
     network.reshape(
         {
             name: PartialShape(

@@ -78,6 +78,8 @@ class OpenVinoRequest(Request):
     def outputs(self) -> Mapping[str, Array]:  # type: ignore[override]
         if not self._open:
             return self._fixed
+        if self._request is None:
+            raise _closed_error()
         return {name: self._read_output(name) for name in self._outputs}
 
     def run(self) -> None:
@@ -96,33 +98,49 @@ class OpenVinoRequest(Request):
             self._translate(exc, "openvino could not run the model")
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        lent = []
-        for name, array in feeds.items():
-            own = self.inputs[name]
-            if own.shape == array.shape and (
-                array.nbytes < _COPY_BYTES or not array.flags.writeable
-            ):
-                np.copyto(own, array)
-                continue
-            lent.append(name)
-            self._lend_input(name, array)
+        lent: dict[str, Array] = {}
         try:
+            for name, array in feeds.items():
+                own = self.inputs[name]
+                if own.shape == array.shape and (
+                    array.nbytes < _COPY_BYTES or not array.flags.writeable
+                ):
+                    np.copyto(own, array)
+                    continue
+                lent[name] = self._lend_input(name, array)
             return self._infer_into_new()
+        except KeyError as exc:
+            raise InputError(
+                f"there is no input {exc}", hint=f"the inputs are {', '.join(self._inputs)}"
+            ) from exc
         finally:
             for name in lent:
                 self._request.set_input_tensor(
                     self._inputs[name][0], self._tensor(self.inputs[name])
                 )
 
-    def _lend_input(self, name: str, array: Array) -> None:
-        i, spec = self._inputs[name]
+    def _lend_input(self, name: str, array: Array) -> Array:
+        """The array that the input is until it is given back: a Tensor keeps nothing alive."""
+        _, spec = self._inputs[name]
         if not spec.accepts(array.shape):
             raise InputError(
                 f"the input {name!r} can not have the shape {array.shape}", hint=f"it is {spec}"
             )
         # OpenVINO shares writable memory only, though it does not write to inputs.
         shared = array if array.flags.writeable else array.copy()
-        self._request.set_input_tensor(i, self._tensor(shared))
+        self._set_input(name, shared)
+        return shared
+
+    def _set_input(self, name: str, array: Array) -> None:
+        i, spec = self._inputs[name]
+        try:
+            self._request.set_input_tensor(i, self._tensor(array))
+        except RuntimeError as exc:
+            raise InputError(
+                f"the input {name!r} can not have the shape {array.shape}: it is out of the bounds "
+                "that the model was compiled for",
+                hint=f"it is {spec}",
+            ) from exc
 
     def _infer_into_new(self) -> dict[str, Array]:
         lent: dict[str, Array] = {}
@@ -133,7 +151,7 @@ class OpenVinoRequest(Request):
         try:
             self.run()
             return {
-                name: lent[name] if name in lent else self._read_output(name).copy()
+                name: lent[name] if name in lent else self._copy_output(name)
                 for name in self._outputs
             }
         finally:
@@ -144,10 +162,14 @@ class OpenVinoRequest(Request):
 
     def _read_output(self, name: str) -> Array:
         """The output's array; a copy where its shape is open, as OpenVINO reuses that memory."""
+        return self._fixed[name] if name in self._fixed else self._copy_output(name)
+
+    def _copy_output(self, name: str) -> Array:
         if name in self._fixed:
-            return self._fixed[name]
+            own: Array = self._fixed[name]
+            return own.copy()
         view: Array = self._request.get_output_tensor(self._outputs[name][0]).data
-        return np.array(view)
+        return view.copy()
 
     def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._shape_inputs(
@@ -169,15 +191,21 @@ class OpenVinoRequest(Request):
         own = self.inputs[name] if is_input else self._fixed[name]
         if array is None:
             array = empty_aligned(own.shape, spec.dtype)
+            array.fill(0)
+        if not isinstance(array, np.ndarray):
+            raise InputError(
+                f"{name!r} can not be bound to a {type(array).__name__}",
+                hint="give a numpy.ndarray, for example numpy.from_dlpack(...)",
+            )
         if array.dtype != own.dtype or array.shape != own.shape:
             raise InputError(
                 f"{name!r} can not be bound to a {array.dtype} array of shape {array.shape}",
                 hint=f"it is {spec}, at present of shape {own.shape}",
             )
-        if not array.flags.c_contiguous or not array.flags.writeable:
+        if not array.flags.carray:
             raise InputError(
-                f"the array for {name!r} is not C-contiguous and writable",
-                hint="numpy.ascontiguousarray makes a copy that is",
+                f"the array for {name!r} is not C-contiguous, aligned and writable",
+                hint="copy it with numpy.array(array, order='C')",
             )
         if is_input:
             self._request.set_input_tensor(i, self._tensor(array))
@@ -187,9 +215,9 @@ class OpenVinoRequest(Request):
             self._fixed = {**self._fixed, name: array}
 
     def close(self) -> None:
+        super().close()
         self._request = None
         self._infer = _closed
-        super().close()
 
     def _shape_inputs(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         if unknown := sorted(set(shapes) - set(self._inputs)):
@@ -207,13 +235,18 @@ class OpenVinoRequest(Request):
                 )
             wanted[name] = shape
         arrays = dict(self.inputs)
-        for name, shape in wanted.items():
-            i, spec = self._inputs[name]
-            if name in arrays and arrays[name].shape == shape:
-                continue
-            arrays[name] = empty_aligned(shape, spec.dtype)
-            arrays[name].fill(0)
-            self._request.set_input_tensor(i, self._tensor(arrays[name]))
+        try:
+            for name, shape in wanted.items():
+                if name in arrays and arrays[name].shape == shape:
+                    continue
+                array = empty_aligned(shape, self._inputs[name][1].dtype)
+                array.fill(0)
+                self._set_input(name, array)
+                arrays[name] = array
+        except InputError:
+            for name, array in self.inputs.items():
+                self._set_input(name, array)
+            raise
         self.inputs = arrays
 
     def _own_output(self, name: str, i: int, spec: TensorSpec) -> None:
@@ -223,4 +256,8 @@ class OpenVinoRequest(Request):
 
 
 def _closed() -> NoReturn:
-    raise SessionError("this request is closed", hint="create another one")
+    raise _closed_error()
+
+
+def _closed_error() -> SessionError:
+    return SessionError("this request is closed", hint="create another one")

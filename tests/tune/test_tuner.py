@@ -132,17 +132,13 @@ def test_no_process_is_left_behind(install: Install, relu_model: Model) -> None:
 
     tuned(relu_model())
 
-    assert [] == [
-        pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_child(pid)
-    ]
+    assert [path for path in Path("/proc").iterdir() if is_child(path)] == []
 
 
-def is_child(pid: int) -> bool:
+def is_child(process: Path) -> bool:
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+        program = (process / "cmdline").read_bytes()
     except OSError:
         return False
-    return (
-        int(stat[1]) == os.getpid()
-        and b"hwrt.tune.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
+    return int(parent) == os.getpid() and b"hwrt.tune.child" in program
