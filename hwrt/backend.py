@@ -15,7 +15,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import wait as wait_for
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -265,13 +265,12 @@ class Request(ABC):
         """
         if self._pending is None:
             return True
-        try:
-            self._pending.result(timeout_s)
-        except FutureTimeout:
-            if not self._pending.done():
-                return False
-            raise
-        self._pending = None
+        done, _ = wait_for([self._pending], timeout_s)
+        if not done:
+            return False
+        # Taken first: a run that failed is told once, and the next one can start.
+        pending, self._pending = self._pending, None
+        pending.result()
         return True
 
     def close(self) -> None:
@@ -294,7 +293,9 @@ class Request(ABC):
             raise SessionError(reason, hint=hint)
 
         # An attribute of the instance hides the method of the class.
-        vars(self).update(dict.fromkeys(("run", "infer", "resize", "bind", "start"), refuse))
+        vars(self).update(
+            dict.fromkeys(("run", "infer", "resize", "bind", "start", "wait"), refuse)
+        )
 
     _pending: Future[None] | None = None
     _worker: ThreadPoolExecutor | None = None

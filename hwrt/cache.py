@@ -35,17 +35,23 @@ class Entry:
 
 
 def location() -> Path:
-    """The user's cache folder, whether or not it exists."""
-    for variable, below in (
-        ("HWRT_CACHE_DIR", ""),
-        ("CACHE_DIRECTORY", ""),
-        ("XDG_CACHE_HOME", "hwrt"),
-    ):
+    """The user's cache folder, whether or not it exists.
+
+    Raises InputError where no variable names it and the user has no home folder.
+    """
+    environment = os.environ
+    for value, below in (
+        (environment.get("HWRT_CACHE_DIR"), ""),
         # systemd separates several folders by colons; the first one is the service's own.
-        value = os.environ.get(variable, "").split(":")[0]
+        (environment.get("CACHE_DIRECTORY", "").split(":")[0], ""),
+        (environment.get("XDG_CACHE_HOME"), "hwrt"),
+    ):
         if value:
             return Path(value).expanduser() / below
-    return Path("~/.cache/hwrt").expanduser()
+    try:
+        return Path("~/.cache/hwrt").expanduser()
+    except RuntimeError as exc:  # a container's bare user id
+        raise InputError("this user has no home folder", hint="set HWRT_CACHE_DIR") from exc
 
 
 def folder(choice: bool | str | os.PathLike[str] = True) -> Path | None:
@@ -56,7 +62,11 @@ def folder(choice: bool | str | os.PathLike[str] = True) -> Path | None:
     """
     if choice is False:
         return None
-    path = location() if choice is True else Path(choice).expanduser()
+    try:
+        path = location() if choice is True else Path(choice).expanduser()
+    except InputError as exc:
+        _warn_once(Path(), exc.message)
+        return None
     try:
         path.mkdir(parents=True, exist_ok=True)
         # A read-only mount or another user's folder shows on writing only.
@@ -68,12 +78,14 @@ def folder(choice: bool | str | os.PathLike[str] = True) -> Path | None:
                 f"the cache folder {path} can not be written: {exc.strerror}",
                 hint="give another one, or cache=False",
             ) from exc
-        if path not in _warned:
-            _warned.add(path)
-            _LOG.warning(
-                "no cache: %s can not be written (%s); set HWRT_CACHE_DIR", path, exc.strerror
-            )
+        _warn_once(path, f"{path} can not be written ({exc.strerror})")
         return None
+
+
+def _warn_once(path: Path, reason: str) -> None:
+    if path not in _warned:
+        _warned.add(path)
+        _LOG.warning("no cache: %s; set HWRT_CACHE_DIR", reason)
 
 
 def entries(root: Path) -> Iterator[Entry]:

@@ -94,6 +94,8 @@ def _status(name: str) -> BackendStatus:
         return _unusable(name, version, exc, distribution)
     except Exception as exc:  # noqa: BLE001 - as above
         return _unusable(name, version, _fault(exc, "devices()"), distribution)
+    if not devices:
+        return _unusable(name, version, BackendUnavailable("it lists no device"), distribution)
     return BackendStatus(name, version, True, devices, distribution=distribution)
 
 
@@ -142,7 +144,7 @@ def _create(name: str, entries: Sequence[EntryPoint]) -> Backend:
         )
     try:
         loaded = entries[0].load()
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # some vendors' modules end with sys.exit
         raise BackendUnavailable(
             f"the plugin {entries[0].value} does not import: {type(exc).__name__}: {exc}",
             hint="mend or uninstall it",
@@ -172,6 +174,11 @@ def _check(name: str, loaded: object, value: str) -> None:
         raise BackendUnavailable(
             f"{value} calls itself {getattr(loaded, 'name', None)!r}, its entry point {name!r}",
             hint="mend the plugin",
+        )
+    if not isinstance(getattr(loaded, "formats", None), frozenset):
+        raise BackendUnavailable(
+            f"{value} does not say which model formats it reads",
+            hint="mend the plugin: formats is a frozenset of names",
         )
 
 

@@ -186,6 +186,7 @@ class Session:
                 hint=f"the inputs are {self._inputs_text()}",
             )
         checked = {spec.name: self._check_array(spec, feeds[spec.name]) for spec in self.inputs}
+        self._check_named_dimensions(checked)
         # The next run with these shapes takes the short way.
         self._expected = tuple(
             (name, dtype, checked[name].shape) for name, dtype, _ in self._expected
@@ -207,6 +208,21 @@ class Session:
                 hint=f"the input is {spec}{self._bounds_text(spec.name)}",
             )
         return np.require(array, requirements=("C", "A"))
+
+    def _check_named_dimensions(self, feeds: Mapping[str, Array]) -> None:
+        """Dimensions of one name have one size: not every vendor notices when they do not."""
+        seen: dict[str, tuple[int, str]] = {}
+        for spec in self.info.inputs:
+            for size, name in zip(feeds[spec.name].shape, spec.dim_names or (), strict=False):
+                if name is None:
+                    continue
+                first, owner = seen.setdefault(name, (size, spec.name))
+                if first != size:
+                    raise InputError(
+                        f"the dimension {name!r} is {first} in {owner!r} and {size} in "
+                        f"{spec.name!r}",
+                        hint=f"the inputs are {self._inputs_text()}",
+                    )
 
     def _in_range(self, name: str, shape: tuple[int, ...]) -> bool:
         wanted = (self.plan.shapes or {}).get(name, ())

@@ -6,7 +6,7 @@ Everything here is immutable and needs NumPy alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +74,20 @@ class TensorSpec:
             want is None or want == have for want, have in zip(self.shape, shape, strict=True)
         )
 
+    def bounded(self, shape: tuple[int | Range, ...]) -> TensorSpec:
+        """This spec with the sizes that ``shape`` fixes; a Range leaves its dimension dynamic.
+
+        Raises InputError for another rank, and for a dimension that is fixed at another size.
+        """
+        own = self.shape if self.shape is not None else (None,) * len(shape)
+        if len(own) != len(shape) or not all(map(_may_become, own, shape)):
+            raise InputError(
+                f"the input {self.name!r} can not have the shape {tuple(shape)}",
+                hint=f"it is {self}; give a size from 0 or a Range per dynamic dimension",
+            )
+        sizes = tuple(None if isinstance(size, Range) else size for size in shape)
+        return replace(self, shape=sizes)
+
     def __str__(self) -> str:
         return f"{self.name}: {self.dtype}[{self.shape_text}]"
 
@@ -85,6 +99,12 @@ class TensorSpec:
         names = self.dim_names or (None,) * len(self.shape)
         pairs = zip(self.shape, names, strict=True)
         return ", ".join(str(size) if size is not None else name or "?" for size, name in pairs)
+
+
+def _may_become(own: int | None, size: int | Range) -> bool:
+    if isinstance(size, Range):
+        return own is None and 0 <= size.min <= size.best <= size.max
+    return size >= 0 if own is None else size == own
 
 
 @dataclass(frozen=True)

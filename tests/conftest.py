@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
+
+from hwrt import registry
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +45,25 @@ def relu_model(tmp_path: Path) -> Callable[..., Path]:
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("HWRT_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs classes of faulty_backends.py as the only backends, as pip would."""
+
+    def install_backends(*classes: str) -> None:
+        site = tmp_path / "site-packages"
+        metadata = site / "faulty_backends-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        shutil.copy(Path(__file__).with_name("tune") / "faulty_backends.py", site)
+        (metadata / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: faulty-backends\nVersion: 1.0\n"
+        )
+        lines = [f"{name.lower()} = faulty_backends:{name}" for name in classes]
+        (metadata / "entry_points.txt").write_text("\n".join(["[hwrt.backends]", *lines]))
+        monkeypatch.syspath_prepend(site)
+        monkeypatch.setenv("HWRT_BACKENDS", ",".join(name.lower() for name in classes))
+        monkeypatch.setattr(registry, "_found", None)
+        monkeypatch.setattr(registry, "_instances", {})
+
+    return install_backends

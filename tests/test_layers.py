@@ -21,13 +21,14 @@ LAYERS = (
     ("registry", "measure", "testing", "zoo", "cache"),
     ("model", "machine", "_kernels"),
     ("backend",),
-    ("spec", "errors", "files", "memory"),
+    ("spec", "errors", "files", "memory", "log"),
 )
 LEVEL = {room: len(LAYERS) - i for i, row in enumerate(LAYERS) for room in row}
 # Within one row: what may look at its neighbour, and why.
 NEIGHBOURS = {
     ("loading", "session"),  # load makes sessions
     ("spec", "errors"),  # values are checked where they are made
+    ("log", "errors"),  # likewise the variable HWRT_LOG
 }
 PLUGIN_FACE = {"hwrt.backend", "hwrt.errors"}
 

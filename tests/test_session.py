@@ -155,6 +155,16 @@ def test_a_shape_outside_the_range_of_the_load_is_refused() -> None:
         session.run({"x": np.ones((5, 4), np.float32)})
 
 
+def test_dimensions_of_one_name_must_have_one_size() -> None:
+    model = Model(shape=(None, 4))
+    names = ("N", None)
+    model.inputs = tuple(TensorSpec(name, FLOAT, (None, 4), names) for name in ("x", "z"))
+    feeds = {"x": np.ones((2, 4), np.float32), "z": np.ones((3, 4), np.float32)}
+
+    with pytest.raises(InputError, match="the dimension 'N' is 2 in 'x' and 3 in 'z'"):
+        session_of(model).run(feeds)
+
+
 def test_no_more_requests_run_at_once_than_the_backend_allows() -> None:
     model = Model(limit=2)
     together = threading.Barrier(2)

@@ -165,11 +165,11 @@ class OpenVinoRequest(Request):
         return self._fixed[name] if name in self._fixed else self._copy_output(name)
 
     def _copy_output(self, name: str) -> Array:
-        if name in self._fixed:
-            own: Array = self._fixed[name]
-            return own.copy()
-        view: Array = self._request.get_output_tensor(self._outputs[name][0]).data
-        return view.copy()
+        own: Array | None = self._fixed.get(name)
+        if own is None:
+            own = self._request.get_output_tensor(self._outputs[name][0]).data
+        copy: Array = own.copy()
+        return copy
 
     def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._shape_inputs(

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from hwrt.backend import Backend, BackendFailure, InputError, Options
+from hwrt.model import read
+from hwrt_onnxruntime import diagnosis
+from hwrt_onnxruntime.diagnosis import findings
+
+from . import models
+from .checking import Compile, check, noise
+from .contract import BackendContract
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+
+class TestOnnxRuntime(BackendContract):
+    vendor = "onnxruntime"
+
+    @pytest.fixture
+    def backend(self) -> Backend:
+        from hwrt_onnxruntime import OnnxRuntime
+
+        return OnnxRuntime()
+
+    def test_strings_pass(self, compiled: Compile, tmp_path: Path) -> None:
+        x = np.array(["first", "", "zweite"], object)
+        concat = models.node("Concat", "x x", "y", axis=0)
+        model = models.save(tmp_path, [concat], [("x", object, ("N",))], [("y", object, ("M",))])
+
+        check(compiled(model), {"x": x}, {"y": np.concatenate([x, x])})
+
+    def test_string_input_and_numeric_output_may_be_of_one_model(
+        self, compiled: Compile, tmp_path: Path
+    ) -> None:
+        shape = models.node("Shape", "x", "y")
+        model = models.save(tmp_path, [shape], [("x", object, ("N", 2))], [("y", "i8", (2,))])
+
+        check(compiled(model), {"x": np.full((3, 2), "a", object)}, {"y": np.array([3, 2])})
+
+    def test_string_tensor_can_not_be_bound(self, compiled: Compile, tmp_path: Path) -> None:
+        nodes = [models.node("Identity", "x", "y")]
+        model = models.save(tmp_path, nodes, [("x", object, (1,))], [("y", object, (1,))])
+
+        with pytest.raises(InputError, match="'x'"):
+            compiled(model).create_request().bind("x", np.array(["a"], object))
+
+    def test_output_of_open_shape_may_be_bound(self, compiled: Compile, tmp_path: Path) -> None:
+        request = compiled(models.relu(tmp_path, ("N",))).create_request({"x": (3,)})
+        mine = np.empty(3, "f4")
+        request.bind("y", mine)
+        request.inputs["x"][...] = [1, -1, 2]
+        request.run()
+
+        assert request.outputs["y"] is mine
+        np.testing.assert_array_equal([1, 0, 2], mine)
+
+    def test_output_of_open_shape_has_no_value_before_a_run(
+        self, compiled: Compile, tmp_path: Path
+    ) -> None:
+        request = compiled(models.nonzero(tmp_path)).create_request()
+
+        with pytest.raises(InputError, match=r"'y' has no value.*run\(\)"):
+            request.outputs["y"]
+
+    def test_outputs_of_a_run_that_failed_are_not_those_of_the_last_one(
+        self, compiled: Compile, tmp_path: Path
+    ) -> None:
+        gather = models.node("Gather", "x i", "y")
+        model = models.save(
+            tmp_path, [gather], [("x", "f4", (3,)), ("i", "i8", ("N",))], [("y", "f4", ("N",))]
+        )
+        request = compiled(model).create_request()
+        request.run()
+        request.inputs["i"][...] = 99
+        with pytest.raises((InputError, BackendFailure), match="99"):
+            request.run()
+        request.inputs["x"][...] = [1, 2, 3]
+        request.inputs["i"][...] = 2
+        request.run()
+
+        np.testing.assert_array_equal([3], request.outputs["y"])
+
+    def test_dimension_with_a_name_is_fixed_everywhere(
+        self, compiled: Compile, tmp_path: Path
+    ) -> None:
+        made = compiled(models.add(tmp_path, ("N", 2)), shapes={"a": (3, 2)})
+
+        assert [spec.shape for spec in (*made.inputs, *made.outputs)] == [(3, 2)] * 3
+
+    def test_one_dimension_of_two_sizes_is_an_input_error(
+        self, compiled: Compile, tmp_path: Path
+    ) -> None:
+        with pytest.raises(InputError, match="'N' both 3 and 4"):
+            compiled(models.add(tmp_path, ("N", 2)), shapes={"a": (3, 2), "b": (4, 2)})
+
+    @pytest.mark.parametrize("level", ["disable", "basic", "extended", "all"])
+    def test_every_level_of_graph_optimization_is_right(
+        self, compiled: Compile, tmp_path: Path, level: str
+    ) -> None:
+        model = models.conv(tmp_path)
+        feeds = {"x": noise((2, 3, 16, 16))}
+        made = compiled(model, Options(threads=1, graph_optimization=level, spinning=False))
+
+        check(made, feeds, models.expected(model, feeds), rtol=1e-5)
+
+    @pytest.mark.parametrize("options", [{"graph_optimization": "most"}, {"spinning": 1}], ids=str)
+    def test_wrong_value_of_an_option_is_an_input_error(
+        self, compiled: Compile, tmp_path: Path, options: dict[str, str | int]
+    ) -> None:
+        (name,) = options
+
+        with pytest.raises(InputError, match=name):
+            compiled(models.relu(tmp_path), Options(options))
+
+    def test_placement_counts_the_operators(self, compiled: Compile, tmp_path: Path) -> None:
+        if not hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info"):
+            pytest.skip("this onnxruntime does not tell where operators run")
+
+        assert compiled(models.relu(tmp_path)).placement.operators == {"cpu:0": 1}
+
+    def test_session_is_freed_when_all_is_closed(self, compiled: Compile, tmp_path: Path) -> None:
+        made = compiled(models.relu(tmp_path))
+        request = made.create_request()
+        request.run()
+        session = weakref.ref(made._session)
+        request.close()
+        made.close()
+        gc.collect()
+
+        assert session() is None
+
+    def test_external_weights_are_part_of_the_cached_copy(
+        self, compiled: Compile, tmp_path: Path
+    ) -> None:
+        small = models.conv(tmp_path)
+        proto = onnx.load(small.path)
+        folder = tmp_path / "external"
+        folder.mkdir()
+        onnx.save(
+            proto,
+            folder / "model.onnx",
+            save_as_external_data=True,
+            location="weights.bin",
+            size_threshold=0,
+        )
+        model = read(folder / "model.onnx")
+        feeds = {"x": noise((2, 3, 16, 16))}
+        wanted = models.expected(small, feeds)
+        check(compiled(model, cache_dir=tmp_path / "cache"), feeds, wanted, rtol=1e-5)
+        again = compiled(model, cache_dir=tmp_path / "cache")
+
+        check(again, feeds, wanted, rtol=1e-5)
+
+
+def test_one_distribution_is_no_finding() -> None:
+    assert list(findings(installed=lambda: ["onnxruntime"])) == []
+
+
+def test_two_distributions_in_one_folder_are_fatal() -> None:
+    (finding,) = findings(installed=lambda: ["onnxruntime", "onnxruntime-openvino"])
+
+    assert finding.fatal
+    assert "onnxruntime and onnxruntime-openvino" in finding.fault
+    assert "pip uninstall -y onnxruntime onnxruntime-openvino" in finding.mend
+
+
+def test_gpu_distribution_without_a_driver_is_told() -> None:
+    (finding,) = findings(installed=lambda: ["onnxruntime-gpu"], loads=lambda _: False)
+
+    assert "libcuda.so.1" in finding.fault
+    assert "pip install onnxruntime" in finding.mend
+
+
+def test_gpu_distribution_without_cuda_libraries_names_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(diagnosis, "_has_cuda_library", lambda name: name != "cudnn")
+    (finding,) = findings(installed=lambda: ["onnxruntime-gpu"], loads=lambda _: True)
+
+    assert "libcudnn:" in finding.fault
+    assert "onnxruntime-gpu[cuda,cudnn]" in finding.mend
+
+
+def test_gpu_distribution_with_everything_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "_has_cuda_library", lambda _: True)
+
+    assert list(findings(installed=lambda: ["onnxruntime-gpu"], loads=lambda _: True)) == []

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from hwrt import cache
+from hwrt.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HWRT_CACHE_DIR", "CACHE_DIRECTORY", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(cache, "_warned", set())
+
+
+# -- location -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "location"),
+    [
+        ({}, "home/.cache/hwrt"),
+        ({"XDG_CACHE_HOME": "{}/xdg"}, "xdg/hwrt"),
+        ({"XDG_CACHE_HOME": "{}/xdg", "CACHE_DIRECTORY": "{}/systemd"}, "systemd"),
+        ({"CACHE_DIRECTORY": "{}/systemd:{}/other"}, "systemd"),
+        ({"HWRT_CACHE_DIR": "{}/own", "CACHE_DIRECTORY": "{}/systemd"}, "own"),
+        ({"HWRT_CACHE_DIR": "{}/with:colon"}, "with:colon"),
+        ({"XDG_CACHE_HOME": "{}/x:y"}, "x:y/hwrt"),
+        ({"HWRT_CACHE_DIR": "~/own"}, "home/own"),
+        ({"HWRT_CACHE_DIR": "", "CACHE_DIRECTORY": "", "XDG_CACHE_HOME": ""}, "home/.cache/hwrt"),
+    ],
+    ids=str,
+)
+def test_first_variable_that_is_set_names_the_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], location: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.replace("{}", str(tmp_path)))
+
+    assert cache.location() == tmp_path / location
+
+
+# -- folder ---------------------------------------------------------------------------------------
+
+
+def test_users_folder_is_made(tmp_path: Path) -> None:
+    assert cache.folder() == tmp_path / "home/.cache/hwrt"
+    assert (tmp_path / "home/.cache/hwrt").is_dir()
+
+
+def test_false_is_no_cache(tmp_path: Path) -> None:
+    assert cache.folder(False) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_given_folder_is_made_and_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert cache.folder("a/b") == tmp_path / "a/b"
+    assert list((tmp_path / "a/b").iterdir()) == []
+
+
+def test_given_folder_that_can_not_be_written_is_an_input_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InputError, match=r"file/cache can not be written: Not a directory"):
+        cache.folder(tmp_path / "file" / "cache")
+
+
+def test_users_folder_that_can_not_be_written_is_one_warning_and_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HWRT_CACHE_DIR", str(tmp_path / "file" / "cache"))
+
+    assert [cache.folder(), cache.folder()] == [None, None]
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("hwrt", logging.WARNING)
+    assert (
+        "file/cache can not be written (Not a directory); set HWRT_CACHE_DIR" in record.getMessage()
+    )
+
+
+def test_user_without_a_home_is_one_warning_and_no_cache(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _without_home(monkeypatch)
+
+    assert [cache.folder(), cache.folder()] == [None, None]
+    assert [record.getMessage() for record in caplog.records] == [
+        "no cache: this user has no home folder; set HWRT_CACHE_DIR"
+    ]
+
+
+def test_location_without_a_home_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_home(monkeypatch)
+
+    with pytest.raises(InputError, match=r"no home folder.*HWRT_CACHE_DIR"):
+        cache.location()
+
+
+def _without_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+# -- entries and clear ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "cache"
+    for name, size in {
+        "plans/a.json": 3,
+        "compiled/k/engine": 10,
+        "compiled/k/sub/x": 5,
+        "notes/mine": 7,
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x" * size)
+    return root
+
+
+def test_each_plan_and_each_compiled_model_is_an_entry(root: Path) -> None:
+    found = [(entry.kind, entry.path.name, entry.size_bytes) for entry in cache.entries(root)]
+
+    assert found == [("compiled", "k", 15), ("plans", "a.json", 3)]
+
+
+def test_entry_is_as_young_as_its_youngest_file(root: Path) -> None:
+    compiled, _ = cache.entries(root)
+
+    assert compiled.modified_s == (root / "compiled/k/sub/x").stat().st_mtime
+
+
+def test_missing_folder_has_no_entries(tmp_path: Path) -> None:
+    assert list(cache.entries(tmp_path / "none")) == []
+
+
+def test_clear_deletes_the_entries_and_tells_the_size(root: Path) -> None:
+    assert cache.clear(root) == 18
+    assert list(cache.entries(root)) == []
+
+
+def test_clear_leaves_what_is_not_hwrts(root: Path) -> None:
+    cache.clear(root)
+
+    assert (root / "notes/mine").exists()
+
+
+def test_clear_of_an_empty_cache_frees_nothing(tmp_path: Path) -> None:
+    assert cache.clear(tmp_path) == 0
