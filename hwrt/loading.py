@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import logging
 import os
 import tempfile
 import weakref
@@ -18,6 +17,7 @@ from hwrt import model, registry, zoo
 from hwrt.backend import Array, CompiledModel
 from hwrt.errors import BackendError, InputError, NoBackend, SessionError
 from hwrt.files import digest
+from hwrt.log import LOGGER, configure
 from hwrt.machine.fingerprint import fingerprint
 from hwrt.machine.fingerprint import key as machine_key
 from hwrt.machine.limits import allowed_threads
@@ -32,9 +32,8 @@ from hwrt.tune.shapes import check_shapes, shapes_to_json
 from hwrt.tune.tuner import compiled_dir, measure, require_winner
 from hwrt.tune.wish import Effort, Wish, names_of
 
-__all__ = ["inspect", "load", "tune"]
+__all__ = ["backend_names", "given_feeds", "inspect", "load", "open_model", "tune"]
 
-_LOG = logging.getLogger("hwrt")
 _MOST_SAMPLES = 16
 
 ModelSource = str | os.PathLike[str] | bytes
@@ -81,11 +80,12 @@ def load(
     Raises ModelError for a bad file, InputError for a bad argument, NoBackend where nothing runs
     the model rightly.
     """
+    configure()
     opened = open_model(source, cache)
     info = opened.info
     wish = Wish(
         threads=threads if threads is not None else allowed_threads(),
-        backends=_backends(backend),
+        backends=backend_names(backend),
         device=device,
         shapes=check_shapes(info, shapes),
         objective=objective,
@@ -104,7 +104,7 @@ def load(
     session = Session(compiled, _as_built(chosen, compiled), info)
     if opened.temporary is not None:
         weakref.finalize(session, opened.temporary.cleanup)
-    _LOG.info(
+    LOGGER.info(
         "%s: %s, precision %s, %s%s",
         info.path.name,
         chosen.candidate,
@@ -134,17 +134,18 @@ def tune(
 
     The arguments are those of ``load``.
     """
+    configure()
     opened = open_model(source, cache)
     wish = Wish(
         threads=threads if threads is not None else allowed_threads(),
-        backends=_backends(backend),
+        backends=backend_names(backend),
         device=device,
         shapes=check_shapes(opened.info, shapes),
         objective=objective,
         accuracy=accuracy,
         max_memory_bytes=max_memory_mb and max_memory_mb << 20,
     )
-    feeds = _feeds(samples, opened.info)
+    feeds = given_feeds(samples, opened.info)
     try:
         return _tune(opened, wish, feeds, budget_s, progress)
     finally:
@@ -183,10 +184,14 @@ def _zoo_file(source: str, folder: Path) -> Path:
     parts = sorted(Path(zoo.__file__).parent.glob("*.py"))
     revision = hashlib.sha256("".join(map(digest, parts)).encode()).hexdigest()[:12]
     path = folder / f"{name}@{batch or 'dynamic'}-{revision}.onnx"
-    return path if path.is_file() else zoo.export(name, path, batch=batch)
+    if path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return zoo.export(name, path, batch=batch)
 
 
-def _backends(backend: str | Sequence[str] | None) -> tuple[str, ...] | None:
+def backend_names(backend: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """The ``backend`` argument as a tuple.  Raises InputError for a name that is not installed."""
     names = names_of(backend)
     for name in names or ():
         if name not in registry.names():
@@ -197,7 +202,8 @@ def _backends(backend: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return names
 
 
-def _feeds(samples: Samples | None, info: ModelInfo) -> list[dict[str, Array]] | None:
+def given_feeds(samples: Samples | None, info: ModelInfo) -> list[dict[str, Array]] | None:
+    """The ``samples`` argument as sets of feeds, checked; None where there is none."""
     return None if samples is None else user_feeds(samples, info.inputs, limit=_MOST_SAMPLES)
 
 
@@ -252,7 +258,7 @@ def _find_plan(
     """A cached plan, or one measured anew; and in words which."""
     if tune not in ("auto", "never"):
         raise InputError(f"tune is {tune!r}", hint="give 'auto' or 'never'")
-    feeds = _feeds(samples, opened.info)
+    feeds = given_feeds(samples, opened.info)
     key = _key(opened.info, wish, feeds)
     if opened.cache_root is not None:
         cached = plan_cache.read(opened.cache_root, key)

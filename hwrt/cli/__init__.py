@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import click
 
 from hwrt.errors import HwrtError, NoBackend
+from hwrt.log import configure
 
 __all__ = ["COMMANDS", "group", "main"]
 
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
+        configure()
         code = group.main(args=arguments, prog_name="hwrt", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0

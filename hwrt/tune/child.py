@@ -46,7 +46,7 @@ class Candidate:
         self._feeds: list[dict[str, Array]] = []
 
     def probe(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Version, devices and for each device its candidates and its reference options."""
+        """Version, formats, devices and for each device its candidates and reference options."""
         started = time.perf_counter()
         backend = registry.backend(message["backend"])
         stamp = backend.stamp()
@@ -58,6 +58,7 @@ class Candidate:
         limits = Limits(**message["limits"])
         return {
             "stamp": stamp,
+            "formats": sorted(backend.formats),
             "devices": [self._describe(device, model, limits) for device in devices],
         }
 

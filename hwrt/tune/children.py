@@ -24,6 +24,7 @@ from typing import Any
 
 from hwrt import errors
 from hwrt.errors import BackendFailure, HwrtError
+from hwrt.log import LOGGER
 
 __all__ = ["Child"]
 
@@ -85,6 +86,9 @@ class Child:
         self._channel.close()
         # A grandchild that left the group may hold the pipe open; its words are not waited for.
         self._reader.join(timeout=1.0)
+        if self._words:
+            LOGGER.debug("%s printed: %s", self._name, self.last_words())
+            self._words.clear()
 
     def last_words(self) -> str:
         """The end of what the process printed."""
@@ -120,10 +124,11 @@ class Child:
         # The socket closes first; how the process ends is worth waiting for.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_S)
+        self._reader.join(timeout=_END_S)
+        words = _telling(self.last_words())
         self.close()
         code = self._process.returncode
         how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
-        words = _telling(self.last_words())
         said = f"; last words: {words}" if words else ""
         return BackendFailure(f"{self._name} was {how} in {op}{said}")
 

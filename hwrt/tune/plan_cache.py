@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from pathlib import Path
 
 from hwrt.errors import HwrtError
+from hwrt.log import LOGGER
 from hwrt.tune.plan import Key, Plan
 
 __all__ = ["nearest", "read", "write"]
-
-_LOG = logging.getLogger("hwrt")
 
 
 def read(root: Path, key: Key) -> Plan | None:
@@ -23,10 +21,10 @@ def read(root: Path, key: Key) -> Plan | None:
     try:
         plan = Plan.load(path)
     except HwrtError as exc:
-        _LOG.warning("the cached plan %s is not used: %s", path, exc)
+        LOGGER.warning("the cached plan %s is not used: %s", path, exc)
         return None
     if plan.key != key:
-        _LOG.warning("the cached plan %s is for another key and is not used", path)
+        LOGGER.warning("the cached plan %s is for another key and is not used", path)
         return None
     return plan
 
@@ -37,7 +35,7 @@ def write(root: Path, plan: Plan) -> None:
     try:
         plan.save(path)
     except OSError as exc:
-        _LOG.warning("the plan could not be cached in %s: %s", path, exc)
+        LOGGER.warning("the plan could not be cached in %s: %s", path, exc)
 
 
 def nearest(root: Path | None, key: Key) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hwrt.backend import Array
 from hwrt.errors import HwrtError
+from hwrt.machine.conditions import Conditions
 from hwrt.measure.measurement import Cold, Measurement
 from hwrt.measure.output_error import OutputError, compare, within, worst
 from hwrt.measure.percentile import nearest_rank
@@ -51,6 +52,7 @@ class Trial:
     samples_s: list[float] = field(default_factory=list)
     child: Child | None = None
     rounds: int = 0
+    span: tuple[Conditions, Conditions] | None = None
 
     def __post_init__(self) -> None:
         self.measurement = Measurement(self.found.candidate, "failed", reason="it was not tried")

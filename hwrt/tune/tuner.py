@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hwrt.backend import Array
 from hwrt.errors import HwrtError, NoBackend
+from hwrt.machine.conditions import Conditions, conditions
 from hwrt.measure.measurement import Measurement
 from hwrt.spec import ModelInfo, Shapes
 from hwrt.tune.feeds import random_feeds, write_feeds
@@ -38,7 +39,11 @@ def _silent(fraction: float, text: str) -> None:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Every candidate's measurement, and what judged them."""
+    """Every candidate's measurement, and what judged them.
+
+    ``spans`` holds, for each, the machine's conditions before and after it was timed; None where
+    it never came to that.
+    """
 
     measurements: tuple[Measurement, ...]
     scores_s: tuple[float | None, ...]
@@ -46,6 +51,7 @@ class Evidence:
     dropped: Mapping[str, str]
     reference: str | None
     unverified: str | None
+    spans: tuple[tuple[Conditions, Conditions] | None, ...] = ()
 
     @property
     def winner(self) -> int | None:
@@ -82,8 +88,11 @@ def measure(
             reference, judge, unverified = _reference(task, found, report)
             for group in _groups(trials):
                 _prepare(task, group, reference, report)
+                before = conditions()
                 _time(group, effort, report)
+                after = conditions()
                 for trial in group:
+                    trial.span = (before, after) if trial.alive else None
                     trial.finish()
         finally:
             for trial in trials:
@@ -91,7 +100,15 @@ def measure(
             found.close()
     scores = tuple(trial.score_s() if trial.samples_s else None for trial in trials)
     measurements = tuple(trial.measurement for trial in trials)
-    return Evidence(measurements, scores, found.stamps, found.dropped, judge, unverified)
+    return Evidence(
+        measurements,
+        scores,
+        found.stamps,
+        found.dropped,
+        judge,
+        unverified,
+        tuple(trial.span for trial in trials),
+    )
 
 
 def compiled_dir(
@@ -188,9 +205,9 @@ def _enough(trial: Trial, effort: Effort) -> bool:
 
 
 def _progress(trial: Trial, effort: Effort) -> float:
-    return min(
-        sum(trial.samples_s) / effort.min_seconds, len(trial.samples_s) / effort.min_samples, 1.0
-    )
+    seconds = sum(trial.samples_s)
+    enough = min(seconds / effort.min_seconds, len(trial.samples_s) / effort.min_samples)
+    return min(max(enough, seconds / effort.max_seconds), 1.0)
 
 
 def _near_best(trials: Sequence[Trial], racing: list[Trial]) -> list[Trial]:

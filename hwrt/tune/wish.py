@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -42,12 +43,13 @@ class Effort:
     """How long candidates are timed.
 
     Each gets windows of ``window_s`` in turn until it has ``min_seconds`` of samples and
-    ``min_samples`` of them; timing ends in any case after ``budget_s``.  With ``prune``, what lies
-    far behind after a few rounds gets no more windows.
+    ``min_samples`` of them, or ``max_seconds`` of samples; timing ends in any case after
+    ``budget_s``.  With ``prune``, what lies far behind after a few rounds gets no more windows.
     """
 
     min_seconds: float = 0.4
     min_samples: int = 20
+    max_seconds: float = math.inf
     window_s: float = 0.1
     warm_up_s: float = 2.0
     budget_s: float = 30.0
