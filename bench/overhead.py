@@ -1,0 +1,227 @@
+"""What hwrt costs beside the vendors' own calls: ``python bench/overhead.py [--rounds N]``.
+
+Each pair is timed in turn within one process and one run, so that drift of the machine meets both;
+the median over all rounds is reported, and the difference of each round's two figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gc
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+import hwrt
+from hwrt.machine.versions import versions
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Our call beside the vendor's, and what ours may cost: its time as ``limit(vendor_us)``."""
+
+    name: str
+    ours: Call
+    vendors: Call
+    limit: Callable[[float], float]
+    rule: str
+    runs: int
+
+
+def relu(folder: Path) -> Path:
+    """One operator on 16 numbers: nothing but the cost of the call."""
+    return save(folder / "relu.onnx", [helper.make_node("Relu", ["x"], ["y"])], (1, 16), (1, 16))
+
+
+def large(folder: Path) -> Path:
+    """1x3x640x640 in, 1x21x513x513 out, with as little work between as gives that shape."""
+    nodes = [
+        helper.make_node("Slice", ["x", "starts", "ends", "axes"], ["part"]),
+        helper.make_node("Concat", ["part"] * 7, ["y"], axis=1),
+    ]
+    constants = {"starts": [0, 0], "ends": [513, 513], "axes": [2, 3]}
+    return save(folder / "large.onnx", nodes, (1, 3, 640, 640), (1, 21, 513, 513), constants)
+
+
+def save(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    x: tuple[int, ...],
+    y: tuple[int, ...],
+    constants: dict[str, list[int]] | None = None,
+) -> Path:
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, y)],
+        [numpy_helper.from_array(np.array(v), name) for name, v in (constants or {}).items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
+    return path
+
+
+def onnxruntime_pairs(path: Path, feed: np.ndarray, runs: int) -> Iterator[Pair]:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    vendor = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    binding = vendor.io_binding()
+    shape = tuple(vendor.get_outputs()[0].shape)
+    out = np.empty(shape, np.float32)
+    binding.bind_input("x", "cpu", 0, np.float32, feed.shape, feed.ctypes.data)
+    binding.bind_output("y", "cpu", 0, np.float32, out.shape, out.ctypes.data)
+    session = hwrt.load(path, backend="onnxruntime", options={"threads": 1})
+    yield from pairs(
+        session,
+        feed,
+        functools.partial(vendor.run_with_iobinding, binding),
+        lambda: vendor.run(None, {"x": feed}),
+        "run(None, feeds)",
+        (lambda us: us + 0.3, "+ 0.3 us"),
+        runs,
+    )
+
+
+def openvino_pairs(path: Path, feed: np.ndarray, runs: int) -> Iterator[Pair]:
+    import openvino
+
+    compiled = openvino.Core().compile_model(
+        str(path),
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "EXECUTION_MODE_HINT": "ACCURACY",
+            "INFERENCE_NUM_THREADS": 1,
+        },
+    )
+    request = compiled.create_infer_request()
+    out = np.empty(tuple(compiled.outputs[0].shape), np.float32)
+    request.set_input_tensor(0, openvino.Tensor(feed, shared_memory=True))
+    request.set_output_tensor(0, openvino.Tensor(out, shared_memory=True))
+    session = hwrt.load(path, backend="openvino", options={"threads": 1, "precision": "f32"})
+    yield from pairs(
+        session,
+        feed,
+        request.infer,
+        lambda: compiled(feed),
+        "compiled(x)",
+        (lambda us: us * 0.8, "x 0.8"),
+        runs,
+    )
+
+
+def pairs(
+    session: hwrt.Session,
+    feed: np.ndarray,
+    bound: Call,
+    usual: Call,
+    usual_name: str,
+    small_rule: tuple[Callable[[float], float], str],
+    runs: int,
+) -> Iterator[Pair]:
+    request = session.request()
+    np.copyto(request.inputs["x"], feed)
+    name = session.plan.backend
+    small = feed.nbytes < 1 << 16
+    if small:
+        yield Pair(
+            f"{name} bound, Request.run",
+            request.run,
+            bound,
+            lambda us: us + 0.15,
+            "+ 0.15 us",
+            runs,
+        )
+    limit, rule = small_rule if small else (lambda us: us * 1.03, "x 1.03")
+    size = "1 op" if small else "1x3x640x640 -> 1x21x513x513"
+    yield Pair(
+        f"{name} {usual_name}, session.run, {size}",
+        lambda: session.run({"x": feed}),
+        usual,
+        limit,
+        rule,
+        runs,
+    )
+
+
+def per_call_us(call: Call, runs: int) -> float:
+    start = time.perf_counter_ns()
+    for _ in range(runs):
+        call()
+    return (time.perf_counter_ns() - start) / runs / 1000
+
+
+def measure(pair: Pair, rounds: int) -> dict[str, object]:
+    gc.disable()
+    for call in (pair.ours, pair.vendors):
+        per_call_us(call, pair.runs)
+    ours, vendors = [], []
+    for i in range(rounds):
+        # Who goes first alternates: the second may find warmer caches.
+        for call, times in ((pair.ours, ours), (pair.vendors, vendors))[:: 1 if i % 2 else -1]:
+            times.append(per_call_us(call, pair.runs))
+    gc.enable()
+    our, vendor = statistics.median(ours), statistics.median(vendors)
+    return {
+        "pair": pair.name,
+        "ours_us": our,
+        "vendor_us": vendor,
+        "ratio": our / vendor,
+        "difference_us": statistics.median(a - b for a, b in zip(ours, vendors, strict=True)),
+        "rule": f"ours <= vendor {pair.rule}",
+        "met": our <= pair.limit(vendor),
+        "ours_samples_us": ours,
+        "vendor_samples_us": vendors,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--json", type=Path, help="also write every sample to this file")
+    arguments = parser.parse_args()
+    generator = np.random.default_rng(0)
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = ((relu, (1, 16), 4000), (large, (1, 3, 640, 640), 4))
+        for make, shape, runs in sizes:
+            path = make(Path(folder))
+            feed = generator.standard_normal(shape, dtype=np.float32)
+            for vendor in (onnxruntime_pairs, openvino_pairs):
+                pairs_of = vendor(path, feed, runs)
+                results.extend(measure(pair, arguments.rounds) for pair in pairs_of)
+    about = {
+        "machine": platform.platform(),
+        "versions": versions(["numpy", "onnxruntime", "openvino"]),
+        "command": " ".join(sys.argv),
+    }
+    for result in results:
+        print(
+            f"{result['pair']:<66} {result['ours_us']:>9.2f} us, "
+            f"vendor {result['vendor_us']:>9.2f} us, "
+            f"ratio {result['ratio']:.3f}, difference {result['difference_us']:+.2f} us; "
+            f"{result['rule']}: {'met' if result['met'] else 'NOT met'}"
+        )
+    print(json.dumps(about))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({**about, "results": results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
