@@ -1,1 +1,1 @@
-"""hwrt.benchmark."""
+"""Candidates measured side by side, and the report of it."""

@@ -13,7 +13,7 @@ import click
 from hwrt.errors import InputError
 from hwrt.spec import ModelInfo
 
-__all__ = ["load_options", "parse_shape", "with_batch"]
+__all__ = ["batched", "load_options", "parse_shape", "with_batch"]
 
 _DIMENSIONS = re.compile(r"[1-9][0-9]*(x[1-9][0-9]*)*")
 _ARGUMENTS = ("backend", "device", "shapes", "threads", "accuracy", "samples", "objective")
@@ -71,6 +71,22 @@ def with_batch(
         shapes[spec.name] = (batch, *(size for size in spec.shape[1:] if size is not None))
     arguments["shapes"] = shapes
     return arguments
+
+
+def batched(
+    model: str, load_arguments: Mapping[str, Any], batch: int | None
+) -> tuple[str, dict[str, Any]]:
+    """The model and the load arguments for this batch: a zoo model is built with it.
+
+    Raises what ``with_batch`` and ``hwrt.inspect`` raise.
+    """
+    if batch is None:
+        return model, dict(load_arguments)
+    if model.startswith("zoo:") and "@" not in model:
+        return f"{model}@{batch}", dict(load_arguments)
+    from hwrt.loading import inspect
+
+    return model, with_batch(inspect(model), load_arguments, batch)
 
 
 def _shapes(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> Shapes:

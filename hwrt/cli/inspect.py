@@ -1,0 +1,100 @@
+"""``hwrt inspect``: what a model file says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from hwrt.errors import InputError
+from hwrt.spec import ModelInfo
+
+__all__ = ["command"]
+
+SCHEMA = "hwrt.inspect/1"
+_MOST_OPERATORS = 10
+_LONGEST_VALUE = 60
+
+
+@click.command("inspect", short_help="Show what a model file says of itself.")
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--init", is_flag=True, help="Write MODEL.hwrt.json: what hwrt run must know, to fill in."
+)
+def command(model: str, as_json: bool, init: bool) -> None:
+    """Show the inputs, outputs, operators and metadata of MODEL; nothing is run."""
+    import hwrt
+    from hwrt.model import memo
+
+    if init and model.startswith("zoo:"):
+        raise InputError(
+            f"{model} is no file to write a sidecar for", hint="zoo models say all that is needed"
+        )
+    info = hwrt.inspect(model)
+    sidecar = _write_sidecar(info) if init else None
+    if as_json:
+        document = {"schema": SCHEMA, "model": model, **memo.to_json(info)}
+        if sidecar is not None:
+            document["sidecar"] = str(sidecar)
+        click.echo(json.dumps(document, indent=1, allow_nan=False))
+        return
+    for line in _lines(model, info):
+        click.echo(line)
+    if sidecar is not None:
+        click.echo(f"\nwrote {sidecar}: fill in what is null")
+
+
+def _write_sidecar(info: ModelInfo) -> Path:
+    from hwrt.vision.settings import write_template
+    from hwrt.vision.sidecar import sidecar_path
+
+    path = sidecar_path(info.path)
+    write_template(info, path)
+    return path
+
+
+def _lines(model: str, info: ModelInfo) -> Iterator[str]:
+    from hwrt.benchmark.report import count, size
+
+    opsets = ", ".join(f"{domain or 'ai.onnx'} {n}" for domain, n in info.opsets.items())
+    facts = {
+        "model": model,
+        "format": info.format + (f", IR {info.ir_version}" if info.ir_version else ""),
+        "opset": opsets,
+        "producer": info.producer,
+        "name": info.name,
+        "size": size(info.size_bytes),
+        "parameters": count(info.parameters),
+        "quantized": "yes" if info.quantized else "",
+        "sha256": info.sha256,
+    }
+    yield from (f"{name:<12}{value}" for name, value in facts.items() if value)
+    yield from _section("inputs", map(str, info.inputs))
+    yield from _section("outputs", map(str, info.outputs))
+    yield from _section("operators", _operators(info))
+    metadata = (f"{key}: {_shortened(value)}" for key, value in sorted(info.metadata.items()))
+    yield from _section("metadata", metadata)
+    yield from _section("external", map(str, info.external_files))
+
+
+def _section(name: str, lines: Iterator[str]) -> Iterator[str]:
+    for i, line in enumerate(lines):
+        yield f"{name if i == 0 else '':<12}{line}"
+
+
+def _operators(info: ModelInfo) -> Iterator[str]:
+    """The most frequent ones, a few on a line."""
+    counted = sorted(info.operators.items(), key=lambda item: (-item[1], item[0]))
+    texts = [f"{name} {n}" for name, n in counted[:_MOST_OPERATORS]]
+    if len(counted) > _MOST_OPERATORS:
+        texts.append(f"{len(counted) - _MOST_OPERATORS} other kinds")
+    for first in range(0, len(texts), 5):
+        yield ", ".join(texts[first : first + 5])
+
+
+def _shortened(value: str) -> str:
+    text = " ".join(value.split())
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
