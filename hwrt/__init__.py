@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hwrt.registry import BackendStatus, backends
     from hwrt.session import Session
     from hwrt.spec import Device, ModelInfo, Options, Range, TensorSpec
-    from hwrt.tune.plan import Plan
+    from hwrt.tuning.plan import Plan
 
 __version__ = "0.1.0"
 
@@ -63,7 +63,7 @@ _HOMES = {
     **dict.fromkeys(("inspect", "load", "tune"), "hwrt.loading"),
     **dict.fromkeys(("BackendStatus", "backends"), "hwrt.registry"),
     **dict.fromkeys(("Device", "ModelInfo", "Options", "Range", "TensorSpec"), "hwrt.spec"),
-    "Plan": "hwrt.tune.plan",
+    "Plan": "hwrt.tuning.plan",
     "Session": "hwrt.session",
 }
 _MODULES = frozenset({"backend", "errors", "vision", "zoo"})

@@ -22,15 +22,16 @@ from hwrt.machine.fingerprint import fingerprint
 from hwrt.machine.fingerprint import key as machine_key
 from hwrt.machine.limits import allowed_threads
 from hwrt.measure.measurement import Candidate
+from hwrt.progress import progress_bar
 from hwrt.session import Session
 from hwrt.spec import Device, ModelInfo, Options, OptionValue, Placement, Progress, Range
-from hwrt.tune import plan_cache
-from hwrt.tune.feeds import user_feeds
-from hwrt.tune.plan import Key, Plan
-from hwrt.tune.search import Found
-from hwrt.tune.shapes import check_shapes, shapes_to_json
-from hwrt.tune.tuner import compiled_dir, measure, require_winner
-from hwrt.tune.wish import Effort, Wish, names_of
+from hwrt.tuning import plan_cache
+from hwrt.tuning.feeds import user_feeds
+from hwrt.tuning.plan import Key, Plan
+from hwrt.tuning.search import Found
+from hwrt.tuning.shapes import check_shapes, shapes_to_json
+from hwrt.tuning.tuner import compiled_dir, measure, require_winner
+from hwrt.tuning.wish import Effort, Wish, names_of
 
 __all__ = ["backend_names", "given_feeds", "inspect", "load", "open_model", "tune"]
 
@@ -147,7 +148,8 @@ def tune(
     )
     feeds = given_feeds(samples, opened.info)
     try:
-        return _tune(opened, wish, feeds, budget_s, progress)
+        with progress_bar(progress) as shown:
+            return _tune(opened, wish, feeds, budget_s, shown)
     finally:
         if opened.temporary is not None:
             opened.temporary.cleanup()
@@ -270,7 +272,8 @@ def _find_plan(
             f"{plan_cache.nearest(opened.cache_root, key)}",
             hint="run `hwrt tune`, or give plan=",
         )
-    return _tune(opened, wish, feeds, budget_s, progress), "measured"
+    with progress_bar(progress) as shown:
+        return _tune(opened, wish, feeds, budget_s, shown), "measured"
 
 
 def _tune(

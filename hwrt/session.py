@@ -15,7 +15,7 @@ import numpy as np
 from hwrt.backend import Array, CompiledModel, Request
 from hwrt.errors import InputError, SessionError
 from hwrt.spec import ModelInfo, Range, TensorSpec
-from hwrt.tune.plan import Plan
+from hwrt.tuning.plan import Plan
 
 __all__ = ["Session"]
 

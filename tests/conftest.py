@@ -55,7 +55,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
         site = tmp_path / "site-packages"
         metadata = site / "faulty_backends-1.0.dist-info"
         metadata.mkdir(parents=True)
-        shutil.copy(Path(__file__).with_name("tune") / "faulty_backends.py", site)
+        shutil.copy(Path(__file__).with_name("tuning") / "faulty_backends.py", site)
         (metadata / "METADATA").write_text(
             "Metadata-Version: 2.1\nName: faulty-backends\nVersion: 1.0\n"
         )

@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 import hwrt
 
 PUBLIC = [
@@ -51,6 +53,14 @@ def test_every_public_name_has_a_docstring() -> None:
     values = {name: getattr(hwrt, name) for name in hwrt.__all__ if name != "__version__"}
 
     assert [name for name, value in values.items() if not inspect.getdoc(value)] == []
+
+
+@pytest.mark.parametrize("first", ["load", "Session", "Plan", "vision"])
+def test_tune_is_a_function_whatever_was_used_before(first: str) -> None:
+    code = f"import hwrt; hwrt.{first}; print(callable(hwrt.tune), callable(hwrt.inspect))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert done.stdout == "True True\n"
 
 
 def test_a_name_that_is_not_public_is_an_attribute_error() -> None:

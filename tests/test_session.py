@@ -14,7 +14,7 @@ from hwrt.backend import CompiledModel, Request
 from hwrt.errors import InputError, SessionError
 from hwrt.session import Session
 from hwrt.spec import ModelInfo, Options, Placement, TensorSpec
-from hwrt.tune.plan import Key, Plan
+from hwrt.tuning.plan import Key, Plan
 
 FLOAT = np.dtype(np.float32)
 

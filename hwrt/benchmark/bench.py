@@ -30,9 +30,9 @@ from hwrt.measure.preset import PRESETS, Preset
 from hwrt.measure.statistics import describe
 from hwrt.measure.verdict import Verdict, judge
 from hwrt.spec import Progress
-from hwrt.tune.shapes import check_shapes, typical_shapes
-from hwrt.tune.tuner import Evidence, measure
-from hwrt.tune.wish import Effort, Wish
+from hwrt.tuning.shapes import check_shapes, typical_shapes
+from hwrt.tuning.tuner import Evidence, measure
+from hwrt.tuning.wish import Effort, Wish
 
 __all__ = ["SCENARIOS", "bench"]
 

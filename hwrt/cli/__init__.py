@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import click
 
+import hwrt
 from hwrt.errors import HwrtError, NoBackend
 from hwrt.log import configure
 
@@ -51,9 +52,7 @@ class CommandTable(click.Group):
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from importlib.metadata import version
-
-        click.echo(f"hwrt {version('hwrt-runtime')}")
+        click.echo(f"hwrt {hwrt.__version__}")
         ctx.exit()
 
 

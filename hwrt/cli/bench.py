@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hwrt.cli.options import batched, load_options
-from hwrt.cli.progress import progress_bar
+from hwrt.progress import progress_bar
 
 __all__ = ["command"]
 

@@ -19,8 +19,8 @@ from hwrt.machine.limits import allowed_threads
 from hwrt.measure.output_error import F32, OutputError, Tolerance, compare, within
 from hwrt.model import memo
 from hwrt.spec import Device, Finding, Placement
-from hwrt.tune.children import Child
-from hwrt.tune.feeds import read_feeds, write_feeds
+from hwrt.tuning.children import Child
+from hwrt.tuning.feeds import read_feeds, write_feeds
 
 __all__ = ["BackendCheck", "DeviceCheck", "check_backend", "check_installation", "logged_warnings"]
 

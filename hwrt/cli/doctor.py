@@ -20,10 +20,10 @@ from hwrt.cli.checkup import (
     check_installation,
     logged_warnings,
 )
-from hwrt.cli.progress import progress_bar
 from hwrt.errors import HwrtError
 from hwrt.machine.fingerprint import fingerprint
 from hwrt.machine.limits import allowed_threads, memory_limit_bytes
+from hwrt.progress import progress_bar
 from hwrt.spec import Finding
 
 __all__ = ["command"]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwrt.cli.options import batched, load_options
-from hwrt.cli.progress import progress_bar
 from hwrt.errors import InputError
+from hwrt.progress import progress_bar
 
 if TYPE_CHECKING:
-    from hwrt.tune.plan import Plan
+    from hwrt.tuning.plan import Plan
 
 __all__ = ["command"]
 

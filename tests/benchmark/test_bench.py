@@ -10,7 +10,7 @@ import pytest
 from hwrt.benchmark.bench import bench
 from hwrt.benchmark.report import Report
 from hwrt.errors import InputError, NoBackend, SessionError
-from hwrt.tune.wish import Effort
+from hwrt.tuning.wish import Effort
 
 Install = Callable[..., None]
 Model = Callable[..., Path]

@@ -9,7 +9,7 @@ import pytest
 
 from hwrt.benchmark import bench as bench_module
 from hwrt.cli import main
-from hwrt.tune.wish import Effort
+from hwrt.tuning.wish import Effort
 
 Install = Callable[..., None]
 Model = Callable[..., Path]

@@ -13,7 +13,7 @@ from hwrt.errors import HwrtError, InputError
 from hwrt.files import write_atomically
 from hwrt.measure.measurement import Candidate, Measurement
 from hwrt.spec import Options, Placement, Shapes
-from hwrt.tune.shapes import shapes_from_json
+from hwrt.tuning.shapes import shapes_from_json
 
 __all__ = ["SCHEMA", "Key", "Plan"]
 

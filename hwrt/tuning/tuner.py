@@ -20,11 +20,11 @@ from hwrt.errors import HwrtError, NoBackend
 from hwrt.machine.conditions import Conditions, conditions
 from hwrt.measure.measurement import Measurement
 from hwrt.spec import ModelInfo, Shapes
-from hwrt.tune.feeds import random_feeds, write_feeds
-from hwrt.tune.search import Found, Search, search
-from hwrt.tune.shapes import shapes_to_json, typical_shapes
-from hwrt.tune.trial import Task, Trial
-from hwrt.tune.wish import Effort, Wish
+from hwrt.tuning.feeds import random_feeds, write_feeds
+from hwrt.tuning.search import Found, Search, search
+from hwrt.tuning.shapes import shapes_to_json, typical_shapes
+from hwrt.tuning.trial import Task, Trial
+from hwrt.tuning.wish import Effort, Wish
 
 __all__ = ["Evidence", "compiled_dir", "measure", "require_winner"]
 

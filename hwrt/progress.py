@@ -1,4 +1,4 @@
-"""The progress bar of commands that take long: on standard error, and only on a terminal."""
+"""The progress bar of what takes long: on standard error, and only on a terminal."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["progress_bar"]
 
 
 @contextlib.contextmanager
-def progress_bar() -> Iterator[Progress | None]:
-    """What to give as ``progress``; None where nobody watches."""
-    if not sys.stderr.isatty():
-        yield None
+def progress_bar(given: Progress | None = None) -> Iterator[Progress | None]:
+    """What to give as ``progress``: the caller's own, else a bar; None where nobody watches."""
+    if given is not None or not sys.stderr.isatty():
+        yield given
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn

@@ -9,8 +9,8 @@ import pytest
 
 import hwrt
 from hwrt.model import read
-from hwrt.tune.tuner import Evidence, measure
-from hwrt.tune.wish import Effort, Wish
+from hwrt.tuning.tuner import Evidence, measure
+from hwrt.tuning.wish import Effort, Wish
 
 Install = Callable[..., None]
 Model = Callable[..., Path]
@@ -141,4 +141,4 @@ def is_child(process: Path) -> bool:
         program = (process / "cmdline").read_bytes()
     except OSError:
         return False
-    return int(parent) == os.getpid() and b"hwrt.tune.child" in program
+    return int(parent) == os.getpid() and b"hwrt.tuning.child" in program

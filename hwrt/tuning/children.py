@@ -34,7 +34,7 @@ _POLL_S = 0.1
 _END_S = 5.0
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from hwrt.tune.child import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    "from hwrt.tuning.child import main; main(int(sys.argv[1]), int(sys.argv[2]))"
 )
 
 
@@ -51,7 +51,11 @@ class Child:
         self._channel, theirs = socket.socketpair()
         self._received = b""
         with theirs:
-            self._process = _spawn(lambda: _start(theirs.fileno()))
+            try:
+                self._process = _spawn(lambda: _start(theirs.fileno()))
+            except HwrtError:
+                self._channel.close()
+                raise
         self._words = collections.deque[bytes]()
         self._reader = threading.Thread(target=self._listen, name="hwrt-child-output", daemon=True)
         self._reader.start()

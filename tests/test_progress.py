@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hwrt.cli.progress import progress_bar
+from hwrt.progress import progress_bar
 
 
 def _written(reader: int) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hwrt.errors import HwrtError
 from hwrt.log import LOGGER
-from hwrt.tune.plan import Key, Plan
+from hwrt.tuning.plan import Key, Plan
 
 __all__ = ["nearest", "read", "write"]
 

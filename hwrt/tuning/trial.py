@@ -19,11 +19,11 @@ from hwrt.measure.percentile import nearest_rank
 from hwrt.measure.warm_up import WarmUp
 from hwrt.model import memo
 from hwrt.spec import ModelInfo, Placement
-from hwrt.tune.children import Child
-from hwrt.tune.feeds import read_feeds
-from hwrt.tune.search import Found
-from hwrt.tune.shapes import shapes_to_json
-from hwrt.tune.wish import Effort, Wish
+from hwrt.tuning.children import Child
+from hwrt.tuning.feeds import read_feeds
+from hwrt.tuning.search import Found
+from hwrt.tuning.shapes import shapes_to_json
+from hwrt.tuning.wish import Effort, Wish
 
 __all__ = ["Task", "Trial"]
 

@@ -11,8 +11,8 @@ from hwrt.errors import HwrtError, NoBackend
 from hwrt.measure.measurement import Candidate
 from hwrt.model import memo
 from hwrt.spec import Device, ModelInfo, Options
-from hwrt.tune.children import Child
-from hwrt.tune.wish import Wish
+from hwrt.tuning.children import Child
+from hwrt.tuning.wish import Wish
 
 __all__ = ["Found", "Search", "search"]
 

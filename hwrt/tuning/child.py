@@ -26,8 +26,8 @@ from hwrt.measure.sampling import sample
 from hwrt.measure.warm_up import warm_up
 from hwrt.model import memo
 from hwrt.spec import Device, Limits, ModelInfo, Options
-from hwrt.tune.feeds import read_feeds, write_arrays
-from hwrt.tune.shapes import shapes_from_json
+from hwrt.tuning.feeds import read_feeds, write_arrays
+from hwrt.tuning.shapes import shapes_from_json
 
 _PR_SET_PDEATHSIG = 1
 _RESUME_S = 0.01
