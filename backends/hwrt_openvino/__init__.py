@@ -185,8 +185,8 @@ def raise_translated(exc: BaseException, what: str) -> NoReturn:
     unreadable = ("Unable to read the model", "Failed to parse", "Could not open the file")
     if any(words in text for words in unreadable):
         raise ModelError(text, hint="check the file with `hwrt inspect`") from exc
-    unsupported = ("not supported", "OpConversionFailure", "NotImplemented", "Unsupported")
-    if any(word in text for word in unsupported):
+    unsupported = ("not support", "unsupported", "opconversionfailure", "notimplemented")
+    if any(word in text.lower() for word in unsupported):
         raise UnsupportedModel(text) from exc
     raise BackendFailure(text) from exc
 

@@ -1,0 +1,30 @@
+"""The README's example does what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def test_the_ten_lines_of_python_run(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("openvino")
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+    exec(compile(example, str(README), "exec"), {})
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("(1, 1000) on ")
+    assert len(lines) == 3
+    assert all(" ok " in line for line in lines[1:])
+
+
+def test_every_linked_file_is_there() -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8"))
+
+    assert targets
+    assert [target for target in targets if not (README.parent / target).is_file()] == []
