@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hwrt
+from hwrt import loading
+from hwrt.errors import InputError, NoBackend, SessionError
+
+Install = Callable[..., None]
+Model = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timing takes no longer than it must: these tests are not about it."""
+    quick = loading.Effort(min_seconds=0.01, min_samples=2, window_s=0.005, warm_up_s=0.05)
+    monkeypatch.setattr(loading, "Effort", lambda budget_s: replace(quick, budget_s=budget_s))
+
+
+@pytest.fixture
+def model(install: Install, relu_model: Model) -> Path:
+    """A model that the backend ``good`` runs and the backend ``judge`` judges."""
+    install("Good", "Judge")
+    return relu_model()
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records]
+
+
+def test_a_load_says_in_one_line_what_runs_where_and_why(
+    model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="hwrt"):
+        hwrt.load(model, threads=1)
+
+    expected = "relu.onnx: good cpu:0 precision=f32 threads=1, precision f32, measured"
+    assert messages(caplog) == [expected]
+
+
+def test_a_second_load_uses_the_plan_of_the_first(model: Path) -> None:
+    first = hwrt.load(model, threads=1)
+    second = hwrt.load(model, threads=1, tune="never")
+
+    assert second.plan == first.plan
+
+
+def test_without_a_cache_nothing_is_written(model: Path, tmp_path: Path) -> None:
+    hwrt.load(model, threads=1, cache=False)
+
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_corrupt_plan_is_warned_of_and_measured_anew(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hwrt.load(model, threads=1)
+    (stored,) = (tmp_path / "cache" / "plans").glob("*.json")
+    stored.write_bytes(stored.read_bytes()[:-100])
+
+    hwrt.load(model, threads=1)
+
+    assert sum("is not used" in message for message in messages(caplog)) == 1
+    assert json.loads(stored.read_text())["backend"] == "good"
+
+
+def test_never_tuning_without_a_plan_names_what_differs(model: Path) -> None:
+    hwrt.load(model, threads=1)
+
+    with pytest.raises(InputError, match="the nearest one differs in threads: 1 there, 2 here"):
+        hwrt.load(model, threads=2, tune="never")
+
+
+def test_a_saved_plan_is_loaded_without_tuning(model: Path, tmp_path: Path) -> None:
+    path = hwrt.tune(model, threads=1, cache=False).save(tmp_path / "plan.json")
+
+    session = hwrt.load(model, plan=path, threads=1, cache=False)
+
+    assert session.plan.candidate == hwrt.Plan.load(path).candidate
+
+
+@pytest.mark.parametrize("field", ["model", "machine", "hwrt"])
+def test_a_plan_for_something_else_is_refused_by_what_differs(model: Path, field: str) -> None:
+    plan = hwrt.tune(model, threads=1, cache=False)
+    foreign = replace(plan, key=replace(plan.key, **{field: "another"}))
+
+    with pytest.raises(InputError, match=f"the plan was made for another {field}: another, not"):
+        hwrt.load(model, plan=foreign)
+
+
+def test_given_options_are_taken_exactly_and_called_unverified(model: Path) -> None:
+    session = hwrt.load(model, backend="good", options={"precision": "f32"}, threads=3)
+
+    assert dict(session.plan.options) == {"precision": "f32", "threads": 3}
+    assert session.plan.unverified == "the options were given, so nothing was checked or measured"
+    assert session.plan.measurements == ()
+
+
+def test_options_without_their_backend_are_an_error(model: Path) -> None:
+    with pytest.raises(InputError, match="options are one backend's"):
+        hwrt.load(model, options={})
+
+
+def test_a_model_may_be_given_as_bytes(model: Path) -> None:
+    x = np.full((1, 16), -1, np.float32)
+
+    np.testing.assert_array_equal(hwrt.load(model.read_bytes(), threads=1)(x)["y"], x * 0)
+
+
+def test_a_model_given_as_bytes_needs_no_cache(model: Path) -> None:
+    session = hwrt.load(model.read_bytes(), threads=1, cache=False)
+
+    assert session.info.path.is_file()
+    folder = session.info.path.parents[1]
+    session.close()
+    del session
+    assert not folder.exists()
+
+
+def test_samples_are_what_candidates_are_judged_on(install: Install, relu_model: Model) -> None:
+    install("Wrong", "Judge")
+    zeros = {"x": np.zeros((1, 16), np.float32)}
+
+    session = hwrt.load(relu_model(), threads=1, samples=[zeros])
+
+    assert session.plan.backend == "wrong"
+
+
+def test_a_folder_of_samples_is_read(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    np.save(folder / "a.npy", np.ones((1, 16), np.float32))
+    np.savez(folder / "b.npz", x=np.ones((1, 16), np.float32))
+
+    assert hwrt.load(model, threads=1, samples=folder).plan.backend == "good"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"backend": "absent"}, r"there is no backend 'absent' \(there are good, judge\)"),
+        ({"threads": 0}, "threads is 0"),
+        ({"threads": True}, "threads is True"),
+        ({"objective": "fun"}, r"objective is 'fun'.*it has 'latency'"),
+        ({"accuracy": "relaxed"}, "accuracy is 'relaxed', which this version does not have"),
+        ({"tune": "sometimes"}, "tune is 'sometimes'"),
+        ({"shapes": {"z": (1,)}}, r"shapes names 'z', which is no input \(inputs are x\)"),
+        ({"shapes": {"x": (2, 16)}}, r"shapes gives 'x' the shape \(2, 16\)"),
+        ({"shapes": {"x": (1, -1)}}, "shapes gives 'x' a dimension -1"),
+        ({"samples": []}, "samples holds nothing"),
+        ({"samples": [{"x": np.ones(3, np.float32)}]}, r"a sample feeds 'x' a float32 array"),
+        ({"samples": [{}]}, "a sample feeds nothing"),
+        ({"samples": "no-such-folder"}, "which is no folder"),
+        ({"plan": "no-such-plan.json"}, "the plan no-such-plan.json can not be read"),
+    ],
+)
+def test_a_wrong_argument_is_an_error_with_its_value(
+    model: Path, arguments: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(InputError, match=expected):
+        hwrt.load(model, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_device_that_no_backend_has_is_an_error_with_each_reason(model: Path) -> None:
+    with pytest.raises(NoBackend, match="good: it has no device 'cuda:0': it has cpu:0"):
+        hwrt.load(model, device="cuda:0")
+
+
+def test_progress_may_cancel_the_tuning(model: Path) -> None:
+    with pytest.raises(SessionError, match="cancelled"):
+        hwrt.load(model, progress=lambda fraction, text: False)
+
+
+def test_progress_is_told_of_every_candidate(model: Path) -> None:
+    texts: list[str] = []
+
+    hwrt.load(model, threads=1, progress=lambda fraction, text: not texts.append(text))
+
+    assert "compiling good cpu:0 precision=f32 threads=1" in texts
+    assert "timing good cpu:0 precision=f32 threads=1" in texts
+
+
+def test_the_plan_round_trips_through_json(model: Path) -> None:
+    plan = hwrt.tune(model, threads=1)
+
+    assert hwrt.Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "hwrt.plan/0"}', "\0"])
+def test_what_is_no_plan_is_an_input_error(text: str) -> None:
+    with pytest.raises(InputError):
+        hwrt.Plan.from_json(text)
