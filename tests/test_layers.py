@@ -17,11 +17,11 @@ LAYERS = (
     ("benchmark",),
     ("vision",),
     ("session", "loading"),
-    ("tuning",),
+    ("tuning", "source"),
     ("registry", "measure", "testing", "zoo", "cache", "progress"),
     ("model", "machine", "_kernels"),
     ("backend",),
-    ("spec", "errors", "files", "memory", "log"),
+    ("spec", "errors", "files", "memory", "log", "text"),
 )
 LEVEL = {room: len(LAYERS) - i for i, row in enumerate(LAYERS) for room in row}
 # Within one row: what may look at its neighbour, and why.

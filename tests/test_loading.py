@@ -95,6 +95,56 @@ def test_a_plan_for_something_else_is_refused_by_what_differs(model: Path, field
         hwrt.load(model, plan=foreign)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"backend": "judge"}, "backend"),
+        ({"device": "npu"}, "device"),
+        ({"shapes": {"x": (1, 16)}}, "shapes"),
+    ],
+)
+def test_a_plan_that_is_not_what_is_asked_for_is_refused(
+    model: Path, arguments: dict[str, object], name: str
+) -> None:
+    plan = hwrt.tune(model, threads=1, cache=False)
+
+    with pytest.raises(InputError, match=f"which is not the {name} asked for"):
+        hwrt.load(model, plan=plan, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_smaller_memory_limit_needs_a_plan_of_its_own(model: Path) -> None:
+    hwrt.load(model, threads=1)
+
+    with pytest.raises(NoBackend, match="raise max_memory_mb"):
+        hwrt.load(model, threads=1, max_memory_mb=1)
+
+
+def test_a_plugin_whose_stamp_raises_does_not_stop_the_others(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good", "Judge", "Stampless")
+
+    assert hwrt.load(relu_model(), threads=1).plan.backend == "good"
+
+
+def test_a_plugin_with_a_wrong_candidate_does_not_stop_the_others(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good", "Judge", "BadCandidates")
+
+    plan = hwrt.load(relu_model(), threads=1).plan
+
+    assert plan.backend == "good"
+    assert "option 'threads' is 0" in plan.dropped["badcandidates"]
+
+
+def test_inspecting_bytes_leaves_nothing_behind(model: Path) -> None:
+    info = hwrt.inspect(model.read_bytes(), cache=False)
+
+    assert info.inputs[0].name == "x"
+    assert not info.path.exists()
+
+
 def test_given_options_are_taken_exactly_and_called_unverified(model: Path) -> None:
     session = hwrt.load(model, backend="good", options={"precision": "f32"}, threads=3)
 
@@ -158,6 +208,11 @@ def test_a_folder_of_samples_is_read(model: Path, tmp_path: Path) -> None:
         ({"samples": [{"x": np.ones(3, np.float32)}]}, r"a sample feeds 'x' a float32 array"),
         ({"samples": [{}]}, "a sample feeds nothing"),
         ({"samples": "no-such-folder"}, "which is no folder"),
+        ({"max_memory_mb": 0}, "max_memory_mb is 0"),
+        ({"budget_s": -1}, "budget_s is -1"),
+        ({"plan": "p.json", "options": {}}, "plan= and options= were given together"),
+        ({"plan": "p.json", "samples": []}, "plan= and samples= were given together"),
+        ({"plan": "p.json", "tune": "sometimes"}, "tune is 'sometimes'"),
         ({"plan": "no-such-plan.json"}, "the plan no-such-plan.json can not be read"),
     ],
 )

@@ -12,15 +12,7 @@ import hwrt
 from hwrt.backend import Array
 from hwrt.benchmark.report import Report, Result
 from hwrt.errors import InputError, SessionError
-from hwrt.loading import (
-    Cache,
-    GivenShapes,
-    ModelSource,
-    Samples,
-    backend_names,
-    given_feeds,
-    open_model,
-)
+from hwrt.loading import GivenShapes, Samples, backend_names, given_feeds
 from hwrt.machine.conditions import conditions
 from hwrt.machine.fingerprint import fingerprint
 from hwrt.machine.fingerprint import key as machine_key
@@ -29,6 +21,7 @@ from hwrt.machine.versions import versions
 from hwrt.measure.preset import PRESETS, Preset
 from hwrt.measure.statistics import describe
 from hwrt.measure.verdict import Verdict, judge
+from hwrt.source import Cache, ModelSource, open_model
 from hwrt.spec import Progress
 from hwrt.tuning.shapes import check_shapes, typical_shapes
 from hwrt.tuning.tuner import Evidence, measure

@@ -68,8 +68,9 @@ class Candidate:
         if model is not None and model.format in self._backend.formats:
             candidates = self._backend.candidates(model, device, limits)
             reference = self._backend.reference(model, device)
-            described["candidates"] = [dict(options) for options in candidates]
-            described["reference"] = None if reference is None else dict(reference)
+            # A plugin may give any mapping: it is checked here, where its fault is its own.
+            described["candidates"] = [dict(Options(options)) for options in candidates]
+            described["reference"] = None if reference is None else dict(Options(reference))
         return described
 
     def diagnose(self, message: Mapping[str, Any]) -> dict[str, Any]:

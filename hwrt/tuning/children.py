@@ -125,9 +125,12 @@ class Child:
             )
 
     def _died(self, op: str) -> BackendFailure:
-        # The socket closes first; how the process ends is worth waiting for.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_S)
+        # The socket closes first; how the process ends is worth waiting for.  It is not reaped yet:
+        # its number must stay its group's until close() has ended the group.
+        deadline = time.monotonic() + _END_S
+        flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
+        while os.waitid(os.P_PID, self._process.pid, flags) is None and time.monotonic() < deadline:
+            time.sleep(_POLL_S / 10)
         self._reader.join(timeout=_END_S)
         words = _telling(self.last_words())
         self.close()

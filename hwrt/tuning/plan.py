@@ -35,6 +35,7 @@ class Key:
     backends: tuple[str, ...] | None = None
     device: str | None = None
     samples: str | None = None
+    max_memory_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same as values for JSON."""

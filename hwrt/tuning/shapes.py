@@ -46,7 +46,8 @@ def typical_shapes(inputs: Sequence[TensorSpec], shapes: Shapes) -> dict[str, tu
     """The shape to time each input at: as given (the best of a range), else 1 where dynamic."""
     typical = {}
     for spec in inputs:
-        given = shapes.get(spec.name) or tuple(size or 1 for size in spec.shape or (1,))
+        open_shape = (1,) if spec.shape is None else spec.shape
+        given = shapes.get(spec.name) or tuple(1 if size is None else size for size in open_shape)
         typical[spec.name] = tuple(s.best if isinstance(s, Range) else s for s in given)
     return typical
 

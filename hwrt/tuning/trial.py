@@ -188,4 +188,6 @@ class Trial:
 
 
 def _has_nan(array: Array) -> bool:
-    return array.dtype.kind in "fc" and bool(np.isnan(array).any())
+    # bfloat16 and the like are void to NumPy's kinds, but numbers to its functions.
+    floats = array.dtype.kind in "fc" or "float" in array.dtype.name
+    return floats and bool(np.isnan(array).any())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -72,6 +73,17 @@ class Judge(Good):
 
     def candidates(self, model, device, limits):
         return ()
+
+
+class Caching(Good):
+    name = "caching"
+    api_version = 1
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        if cache_dir is not None:
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            (cache_dir / "engine").write_bytes(b"compiled")
+        return _Compiled(model, self)
 
 
 class Segfault(Good):
@@ -182,3 +194,29 @@ class Exclusive(Good):
         lock = Path(os.environ["HWRT_TEST_LOCK"])
         lock.touch(exist_ok=False)
         return _Compiled(model, self)
+
+
+class Stampless(Good):
+    name = "stampless"
+    api_version = 1
+
+    def stamp(self):
+        raise ValueError("no version file")
+
+
+class BadCandidates(Good):
+    name = "badcandidates"
+    api_version = 1
+
+    def candidates(self, model, device, limits):
+        return [{"threads": 0}]
+
+
+class Abandons(Good):
+    name = "abandons"
+    api_version = 1
+
+    def compile(self, *_, **__):
+        started = subprocess.Popen(["sleep", "600"])
+        Path(os.environ["HWRT_TEST_PID"]).write_text(str(started.pid))
+        os._exit(4)

@@ -135,6 +135,19 @@ def test_no_process_is_left_behind(install: Install, relu_model: Model) -> None:
     assert [path for path in Path("/proc").iterdir() if is_child(path)] == []
 
 
+def test_what_a_dying_candidate_started_ends_with_it(
+    install: Install, relu_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("Good", "Judge", "Abandons")
+    monkeypatch.setenv("HWRT_TEST_PID", str(tmp_path / "pid"))
+
+    evidence = tuned(relu_model())
+
+    assert reason(evidence, "abandons").startswith("failed: abandons was ended with exit status 4")
+    state = Path("/proc", (tmp_path / "pid").read_text(), "status")
+    assert not state.exists() or "State:\tZ" in state.read_text()
+
+
 def is_child(process: Path) -> bool:
     try:
         parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
