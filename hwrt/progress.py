@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from hwrt.spec import Progress
+from hwrt.text import plain
 
 __all__ = ["progress_bar"]
 
@@ -21,12 +22,16 @@ def progress_bar(given: Progress | None = None) -> Iterator[Progress | None]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    columns = (BarColumn(bar_width=20), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=1.0)
 
         def show(fraction: float, text: str) -> bool:
-            bar.update(task, completed=fraction, description=text)
+            bar.update(task, completed=fraction, description=plain(text))
             return True
 
         yield show

@@ -32,9 +32,9 @@ def test_on_a_terminal_the_bar_goes_to_stderr(monkeypatch: pytest.MonkeyPatch) -
 
         with progress_bar() as progress:
             assert progress is not None
-            goes_on = progress(0.5, "timing alpha")
+            goes_on = progress(0.5, "timing [red]alpha\x1b[2J")
 
     shown = b"".join(_written(reader))
     os.close(reader)
     assert goes_on
-    assert b"timing alpha" in shown
+    assert rb"timing [red]alpha\x1b[2J" in shown

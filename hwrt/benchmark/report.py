@@ -17,6 +17,7 @@ from hwrt.measure.statistics import Summary
 from hwrt.measure.verdict import Verdict
 from hwrt.model import memo
 from hwrt.spec import ModelInfo
+from hwrt.text import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -166,9 +167,9 @@ class Report:
 def table(report: Report) -> RenderableType:
     """The report for people, to be printed by rich: figures, then reasons, then the conclusion."""
     from rich.console import Group
-    from rich.text import Text
 
-    return Group(*map(Text, _heading(report)), "", _figures(report), _notes(report), _last(report))
+    heading = _cells(_heading(report))
+    return Group(*heading, "", _figures(report), _notes(report), _last(report))
 
 
 def conclusion(report: Report) -> str:
@@ -249,11 +250,12 @@ def _figures(report: Report) -> RenderableType:
         grid.add_column(name, overflow="fold")
     # Headings of two lines leave room for the backend's name on 80 columns.
     for name in ("p50\nms", "p90\nms", "n", "runs/s", "vs\nbest", "output\nerror"):
-        grid.add_column(name, justify="right")
+        grid.add_column(name, justify="right", no_wrap=True)  # names fold, no figure is cut
     grid.add_column("verdict", no_wrap=True)
     best = None if report.winner is None else report.results[report.winner]
     for result in sorted(report.results, key=_order):
-        grid.add_row(*_row(result, best), style="bold green" if result is best else None)
+        style = "bold green" if result is best else None
+        grid.add_row(*_cells(_row(result, best)), style=style)
     return grid
 
 
@@ -303,7 +305,7 @@ def _notes(report: Report) -> RenderableType:
     if rows:
         grid.add_row("", "")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*_cells(row))
     return grid
 
 
@@ -314,7 +316,14 @@ def _last(report: Report) -> RenderableType:
     doubt = (
         "" if report.valid or not report.measured else "; INVALID results are not to be relied on"
     )
-    return Text.assemble("\n", (conclusion(report), "bold"), rule, doubt)
+    return Text.assemble("\n", (plain(conclusion(report)), "bold"), rule, doubt)
+
+
+def _cells(texts: Iterable[str]) -> Iterable[RenderableType]:
+    """The texts as rich shows them unread: a reason may hold what it takes for markup."""
+    from rich.text import Text
+
+    return (Text(plain(text)) for text in texts)
 
 
 def _not_told(summary: Summary) -> Iterable[str]:

@@ -6,6 +6,7 @@ one line on stderr.  Anything that hwrt did not raise on purpose is a bug and ke
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import os
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 import click
 
 import hwrt
+from hwrt.cli.echo import echo
 from hwrt.errors import HwrtError, NoBackend
 from hwrt.log import configure
 
@@ -82,7 +84,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
         configure()
         code = group.main(args=arguments, prog_name="hwrt", standalone_mode=False)
-        sys.stdout.flush()
+        _flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message(), err=True)
@@ -90,19 +92,34 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     except click.ClickException as exc:
         return _fail(exc.format_message(), 2, context=getattr(exc, "ctx", None))
     except NoBackend as exc:
-        click.echo(f"hwrt: {exc}", err=True)  # one line more for each backend's reason
+        for line in f"hwrt: {exc}".splitlines():  # one line more for each backend's reason
+            echo(line, err=True)
         return 1
     except HwrtError as exc:
         return _fail(str(exc), 2)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted", _INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output is gone: nothing is left to say, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our output is gone: nothing is left to say
+        _drop_output()
         return 1
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        return _fail("no space is left for the output", 2)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # None: started with a closed standard output
+        sys.stdout.flush()
+
+
+def _drop_output() -> None:
+    """Let what could not be written go, so that Python does not try again at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int, *, context: click.Context | None = None) -> int:
     command = context.command_path if context else "hwrt"
-    click.echo(f"{command}: {' '.join(message.split())}", err=True)
+    echo(f"{command}: {' '.join(message.split())}", err=True)
     return code

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hwrt.cli.options import batched, load_options
+from hwrt.cli.options import batched, json_file, load_options
 from hwrt.progress import progress_bar
 
 __all__ = ["command"]
@@ -22,25 +21,13 @@ def _target(
     """The file to write the report to, checked before the work; "-" is standard output."""
     if text is None or text == "-":
         return text
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else f"lies in {path.parent}, which is no folder"
-        raise click.BadParameter(f"{text!r} {what}: give a file in an existing one")
     # `--json MODEL` reads the model's name as the file's, and must not overwrite the model.
-    if text.startswith("zoo:") or (path.exists() and not _is_json(path)):
-        raise click.BadParameter(
-            f"{text!r} is not a JSON file and is not overwritten; MODEL goes before --json"
-        )
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise click.BadParameter(f"{text!r} can not be written")
-    return path
-
-
-def _is_json(path: Path) -> bool:
-    if not path.is_file():
-        return path.is_char_device()  # /dev/null
-    with path.open("rb") as file:
-        return file.read(1) in (b"{", b"")
+    if text.startswith("zoo:"):
+        raise click.BadParameter(f"{text!r} is no file; MODEL goes before --json")
+    try:
+        return json_file(text)
+    except click.BadParameter as exc:
+        raise click.BadParameter(f"{exc.message}; MODEL goes before --json") from exc
 
 
 @click.command("bench", short_help="Measure every backend side by side.")

@@ -8,6 +8,7 @@ import click
 
 from hwrt import cache
 from hwrt.benchmark.report import size
+from hwrt.cli.echo import echo
 
 __all__ = ["command"]
 
@@ -36,8 +37,8 @@ def list_entries(as_json: bool) -> None:
         click.echo(json.dumps(document, indent=1, allow_nan=False))
         return
     for entry in entries:
-        click.echo(f"{entry.kind:<9} {size(entry.size_bytes):>11}  {entry.path.relative_to(root)}")
-    click.echo(f"{size(total)} in {root}")
+        echo(f"{entry.kind:<9} {size(entry.size_bytes):>11}  {entry.path.relative_to(root)}")
+    echo(f"{size(total)} in {root}")
 
 
 @command.command("clear")
@@ -45,4 +46,4 @@ def clear() -> None:
     """Delete all of it; hwrt makes again what it needs."""
     root = cache.location()
     freed = cache.clear(root)
-    click.echo(f"{size(freed)} freed in {root}")
+    echo(f"{size(freed)} freed in {root}")

@@ -20,6 +20,7 @@ from hwrt.cli.checkup import (
     check_installation,
     logged_warnings,
 )
+from hwrt.cli.echo import echo
 from hwrt.errors import HwrtError
 from hwrt.machine.fingerprint import fingerprint
 from hwrt.machine.limits import allowed_threads, memory_limit_bytes
@@ -75,7 +76,7 @@ def command(as_json: bool) -> int:
         click.echo(json.dumps(checkup.to_json(), indent=1, allow_nan=False))
     else:
         for line in _lines(checkup):
-            click.echo(line)
+            echo(line)
     return 0 if checkup.ok else 1
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from hwrt.cli.echo import echo
 from hwrt.errors import InputError
 from hwrt.spec import ModelInfo
 
@@ -42,9 +43,10 @@ def command(model: str, as_json: bool, init: bool) -> None:
         click.echo(json.dumps(document, indent=1, allow_nan=False))
         return
     for line in _lines(model, info):
-        click.echo(line)
+        echo(line)
     if sidecar is not None:
-        click.echo(f"\nwrote {sidecar}: fill in what is null")
+        echo("")
+        echo(f"wrote {sidecar}: fill in what is null")
 
 
 def _write_sidecar(info: ModelInfo) -> Path:

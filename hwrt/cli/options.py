@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ import click
 from hwrt.errors import InputError
 from hwrt.spec import ModelInfo
 
-__all__ = ["batched", "load_options", "parse_shape", "with_batch"]
+__all__ = ["batched", "json_file", "load_options", "parse_shape", "with_batch", "with_zoo_batch"]
 
 _DIMENSIONS = re.compile(r"[1-9][0-9]*(x[1-9][0-9]*)*")
 _ARGUMENTS = ("backend", "device", "shapes", "threads", "accuracy", "samples", "objective")
@@ -46,6 +47,29 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     if not name or not separator or not _DIMENSIONS.fullmatch(dimensions):
         raise ValueError(text)
     return name, tuple(int(size) for size in dimensions.split("x"))
+
+
+def json_file(text: str) -> Path:
+    """The file of this name, which may be written: it is missing, empty, or JSON to be replaced.
+
+    Raises click.BadParameter otherwise: a slip of the pen must not cost a model.
+    """
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"lies in {path.parent}, which is no folder"
+        raise click.BadParameter(f"{text!r} {what}: give a file in an existing one")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise click.BadParameter(f"{text!r} can not be written")
+    if path.exists() and not _is_json(path):
+        raise click.BadParameter(f"{text!r} is not a JSON file and is not overwritten")
+    return path
+
+
+def _is_json(path: Path) -> bool:
+    if not path.is_file():
+        return path.is_char_device()  # /dev/null
+    with path.open("rb") as file:
+        return file.read(1) in (b"{", b"")
 
 
 def with_batch(
@@ -82,11 +106,19 @@ def batched(
     """
     if batch is None:
         return model, dict(load_arguments)
-    if model.startswith("zoo:") and "@" not in model:
-        return f"{model}@{batch}", dict(load_arguments)
+    named = with_zoo_batch(model, batch)
+    if named != model:
+        return named, dict(load_arguments)
     from hwrt.loading import inspect
 
     return model, with_batch(inspect(model), load_arguments, batch)
+
+
+def with_zoo_batch(model: str, batch: int | None) -> str:
+    """The model, a zoo model that names no batch with this one: it is built with it."""
+    if batch is None or not model.startswith("zoo:") or "@" in model:
+        return model
+    return f"{model}@{batch}"
 
 
 def _shapes(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> Shapes:

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from hwrt.cli.options import load_options
+from hwrt.cli.echo import echo
+from hwrt.cli.options import load_options, with_zoo_batch
 from hwrt.vision.images import SUFFIXES, draw, read_image, write_image
 from hwrt.vision.pipeline import Classifier, Detector, load
 from hwrt.vision.results import Classification, Detections
@@ -57,6 +58,7 @@ def _size(
 @click.option("--size", callback=_size, metavar="SIZE", help="Of the input: 640 or 480x640 (HxW).")
 @click.option("--resize", help="letterbox, stretch or crop.")
 @click.option("--colour", help="The order of the model's channels: rgb or bgr.")
+@click.option("--layout", help="Of the input, where its shape leaves it open: NCHW or NHWC.")
 @click.option(
     "--save",
     type=click.Path(file_okay=False, path_type=Path),
@@ -77,15 +79,17 @@ def command(
     """Show what MODEL sees in each SOURCE, an image or a folder of images."""
     files = _image_files(sources)
     targets = dict(zip(files, _targets(files, save), strict=True)) if save else {}
+    model = with_zoo_batch(model, batch)
     with load(model, batch=batch, **settings, **load_arguments) as pipeline:
         entries = _entries(pipeline, files, targets, batch or 1)
         if as_json:
             document = {**_document(pipeline, model), "results": [entry for entry, _ in entries]}
-            click.echo(json.dumps(document, indent=1))
+            click.echo(json.dumps(document, indent=1, allow_nan=False))
             return
-        click.echo(_heading(pipeline, model))
+        echo(_heading(pipeline, model))
         for entry, result in entries:
-            click.echo(_listing(entry, result))
+            for line in _lines(entry, result):
+                echo(line)
 
 
 def _image_files(sources: Sequence[str]) -> list[Path]:
@@ -93,7 +97,11 @@ def _image_files(sources: Sequence[str]) -> list[Path]:
     for source in sources:
         path = Path(source)
         if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            found = sorted(
+                file
+                for file in path.iterdir()
+                if file.suffix.lower() in SUFFIXES and file.is_file()
+            )
             if not found:
                 raise click.UsageError(f"the folder {source!r} holds no images")
             files.extend(found)
@@ -103,23 +111,27 @@ def _image_files(sources: Sequence[str]) -> list[Path]:
             raise click.UsageError(f"{source!r}: videos are not read in this version")
         elif not path.exists():
             raise click.UsageError(f"there is no {source!r}")
+        elif not path.is_file():  # a pipe would keep us waiting for its writer
+            raise click.UsageError(f"{source!r} is a pipe, socket or device: save it to a file")
         else:
             files.append(path)
     return list(dict.fromkeys(files))
 
 
 def _targets(files: Sequence[Path], folder: Path) -> list[Path]:
-    """Where each image is saved: under its own name, numbered where two share one."""
+    """Where each image is saved: under its own name, numbered where two share one.
+
+    Raises click.UsageError where a file of that name is there already.
+    """
     targets: list[Path] = []
-    originals = {file.resolve() for file in files}
     for file in files:
         suffix = file.suffix if file.suffix.lower() in SUFFIXES else ".png"
         target, number = folder / f"{file.stem}{suffix}", 1
         while target in targets:
             number += 1
             target = folder / f"{file.stem}-{number}{suffix}"
-        if target.resolve() in originals:
-            raise click.UsageError(f"--save would overwrite {str(file)!r}: give another folder")
+        if target.exists() or target.is_symlink():
+            raise click.UsageError(f"--save would overwrite {str(target)!r}: give another folder")
         targets.append(target)
     return targets
 
@@ -163,18 +175,14 @@ def _heading(pipeline: Detector | Classifier, model: str) -> str:
     return f"{model}: {pipeline.settings.task} on {plan.backend}, {plan.device}, {plan.precision}"
 
 
-def _listing(entry: dict[str, Any], result: Detections | Classification) -> str:
+def _lines(entry: dict[str, Any], result: Detections | Classification) -> Iterator[str]:
     head = f"{entry['source']} ({entry['width']}x{entry['height']})"
-    rows = result.to_json()
-    if not rows:
-        return f"{head}: nothing found"
-    lines = [f"{head}:"]
-    for row in rows:
-        line = f"  {row['score']:.2f}  {row['label']}"
+    yield f"{head}:" if len(result) else f"{head}: nothing found"
+    for row, score in zip(result.to_json(), result.scores, strict=True):
+        line = f"  {score:.2f}  {row['label']}"
         if "box_xyxy" in row:
             x0, y0, x1, y1 = (round(edge) for edge in row["box_xyxy"])
             line += f"  ({x0}, {y0}) to ({x1}, {y1})"
-        lines.append(line)
+        yield line
     if "saved" in entry:
-        lines.append(f"  saved as {entry['saved']}")
-    return "\n".join(lines)
+        yield f"  saved as {entry['saved']}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwrt.cli.options import batched, load_options
+from hwrt.cli.echo import echo
+from hwrt.cli.options import batched, json_file, load_options
 from hwrt.errors import InputError
 from hwrt.progress import progress_bar
 
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+def _output(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Path | None:
+    return None if text is None else json_file(text)
+
+
 @click.command("tune", short_help="Find and keep the fastest right candidate.")
 @click.argument("model")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_output,
     metavar="PLAN",
     help="Write the plan to this file too.",
 )
@@ -47,8 +52,6 @@ def command(
     """Find the fastest right candidate for MODEL and keep the plan in the cache."""
     from hwrt.loading import tune
 
-    if output is not None and not output.parent.is_dir():
-        raise InputError(f"{output.parent} is no folder", hint="give --output in an existing one")
     model, load_arguments = batched(model, load_arguments, batch)
     with progress_bar() as progress:
         plan = tune(model, budget_s=budget, progress=progress, **load_arguments)
@@ -58,9 +61,9 @@ def command(
         click.echo(plan.to_json())
         return
     for line in _lines(plan):
-        click.echo(line)
+        echo(line)
     if output is not None:
-        click.echo(f"wrote {output}")
+        echo(f"wrote {output}")
 
 
 def _save(plan: Plan, output: Path) -> None:

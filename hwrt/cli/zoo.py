@@ -7,14 +7,10 @@ from pathlib import Path
 import click
 
 from hwrt import zoo
+from hwrt.cli.echo import echo
+from hwrt.errors import InputError
 
 __all__ = ["command"]
-
-
-def _batch(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    if text is None or text == "dynamic" or (text.isascii() and text.isdecimal() and int(text)):
-        return text
-    raise click.BadParameter(f"{text!r} is neither a whole number from 1 nor 'dynamic'")
 
 
 @click.group("zoo", short_help="List or export the reference models.")
@@ -37,9 +33,11 @@ def list_names() -> None:
     metavar="PATH",
     help="The file to write; NAME.onnx in the current folder by default.",
 )
-@click.option("--batch", callback=_batch, metavar="N|dynamic", help="1 by default.")
+@click.option("--batch", metavar="N|dynamic", help="1 by default.")
 def export(name: str, output: Path | None, batch: str | None) -> None:
     """Write the model NAME as an ONNX file."""
-    network, size = zoo.parse(f"{name.partition('@')[0]}@{batch}" if batch else name)
-    path = zoo.export(network, output or Path(f"{network}.onnx"), batch=size)
-    click.echo(path)
+    network, size = zoo.parse(f"{name.partition('@')[0]}@{batch}" if batch is not None else name)
+    path = output or Path(f"{network}.onnx")
+    if path.exists():  # it may hold trained weights under the same name
+        raise InputError(f"{path} exists", hint="move it away, or give another --output")
+    echo(str(zoo.export(network, path, batch=size)))

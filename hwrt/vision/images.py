@@ -44,12 +44,17 @@ _DAMAGE = (
 def read_image(path: Path) -> NDArray[np.uint8]:
     """The image as a frame, uint8 (H, W, 3) RGB, turned upright as its EXIF data say.
 
-    Transparency is dropped.  Raises InputError for a file that is missing, damaged, huge or of more
-    than 8 bits a channel, and HwrtError where Pillow is not installed.
+    Transparency is dropped, and the lower byte of a 16-bit colour image.  Raises InputError for a
+    file that is missing, damaged, huge or gray of more than 8 bits, and HwrtError where Pillow is
+    not installed.
     """
     pillow = _pillow()
     from PIL import ImageOps
 
+    if path.exists() and not path.is_file():  # a pipe would keep us waiting for its writer
+        raise InputError(
+            f"the image {str(path)!r} can not be read: it is no file", hint="give an intact image"
+        )
     try:
         with pillow.open(path) as image:
             if image.mode not in _EIGHT_BIT_MODES:
@@ -142,7 +147,8 @@ def _draw_text(
 
 
 def _caption(entry: dict[str, Any]) -> str:
-    return f"{entry['label']} {entry['score']:.2f}"
+    score = entry["score"]
+    return f"{entry['label']} {'n/a' if score is None else f'{score:.2f}'}"
 
 
 def _colour(number: int) -> tuple[int, int, int]:

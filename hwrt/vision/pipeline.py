@@ -229,6 +229,7 @@ def load(
     std: Levels | None = None,
     resize: str | None = None,
     colour: str | None = None,
+    layout: str | None = None,
     crop_scale: float | None = None,
     softmax: bool | None = None,
     conf: float = 0.25,
@@ -246,6 +247,7 @@ def load(
     mean, std: in levels 0..255, one number or one per channel.
     resize:  "letterbox", "stretch" or "crop"; ``crop_scale`` as ``hwrt.vision.crop`` takes it.
     colour:  the order of the channels that the model wants, "rgb" or "bgr".
+    layout:  of the input, "NCHW" or "NHWC".
     softmax: whether a classifier's outputs are logits; None: unless they are probabilities, that
              is not negative and with a sum of 1.
     conf, iou, max_det: a detector's; ``top``: how many classes a classifier gives.
@@ -268,6 +270,7 @@ def load(
         "std": std,
         "resize": resize,
         "colour": colour,
+        "layout": layout,
         "crop_scale": crop_scale,
         "softmax": softmax,
     }

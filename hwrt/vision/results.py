@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +30,11 @@ class Detections:
         return len(self.scores)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """One mapping an object: ``class``, ``label``, ``score``, ``box_xyxy``."""
+        """One mapping an object: ``class``, ``label``, ``score``, ``box_xyxy``; see ``_finite``."""
         rows = zip(
             self.classes.tolist(),
             self.labels,
-            self.scores.tolist(),
+            _finite(self.scores),
             self.boxes.tolist(),
             strict=True,
         )
@@ -58,6 +59,11 @@ class Classification:
         return len(self.classes)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """One mapping a class: ``class``, ``label``, ``score``."""
-        rows = zip(self.classes.tolist(), self.labels, self.scores.tolist(), strict=True)
+        """One mapping a class: ``class``, ``label``, ``score``; see ``_finite``."""
+        rows = zip(self.classes.tolist(), self.labels, _finite(self.scores), strict=True)
         return [{"class": number, "label": label, "score": score} for number, label, score in rows]
+
+
+def _finite(scores: NDArray[np.float32]) -> list[float | None]:
+    """The scores as strict JSON can say them: a broken model's NaN and infinities are None."""
+    return [score if math.isfinite(score) else None for score in scores.tolist()]

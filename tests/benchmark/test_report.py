@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -269,3 +270,31 @@ def test_an_output_error_is_that_of_the_worst_output(
     errors: dict[str, OutputError], expected: str
 ) -> None:
     assert error_text(errors) == expected
+
+
+def test_reasons_and_names_are_shown_as_they_stand(report_of: ReportOf, timed: Timed) -> None:
+    report = replace(
+        report_of(timed("alpha", near(0.001))),
+        source="[red]net\x1b[31m.onnx",
+        unverified="no reference: [/gone] [bold]and more[/bold]",
+        dropped={"[dim]beta": "raised ValueError('[/x] is wrong') \x1b[2J"},
+    )
+
+    text = " ".join(" ".join(printed(report)).split())
+
+    assert r"[red]net\x1b[31m.onnx: onnx" in text
+    assert "outputs NOT checked: no reference: [/gone] [bold]and more[/bold]" in text
+    assert r"[dim]beta not tried: raised ValueError('[/x] is wrong') \x1b[2J" in text
+
+
+def test_no_figure_is_cut_on_a_narrow_terminal(
+    report_of: ReportOf, timed: Timed, rejected: Result
+) -> None:
+    report = report_of(timed("onnxruntime", near(0.0123)), timed("openvino", near(0.0456)))
+
+    wide, narrow = (printed(report, width) for width in (120, 60))
+
+    figures = next(line for line in wide if "cpu:0" in line and "*" in line).split()[4:]
+    shown = next(line for line in narrow if line.startswith("*"))
+    assert len(figures) > 5
+    assert [figure for figure in figures if figure not in shown.split()] == []

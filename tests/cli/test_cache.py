@@ -20,7 +20,7 @@ def run(*arguments: str) -> int:
 
 @pytest.fixture
 def plan() -> Path:
-    path = cache.location() / "plans" / "a.json"
+    path = cache.location() / "plans" / f"{'0' * 32}.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"x" * 2048)
     return path
@@ -31,7 +31,7 @@ def test_list_tells_each_entry_and_the_sum(plan: Path, capsys: Captured) -> None
 
     lines = capsys.readouterr().out.splitlines()
     assert code == 0
-    assert lines[0].split() == ["plans", "2.00", "KiB", "plans/a.json"]
+    assert lines[0].split() == ["plans", "2.00", "KiB", f"plans/{plan.name}"]
     assert lines[1] == f"2.00 KiB in {cache.location()}"
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,10 +57,10 @@ def test_a_command_without_its_module_is_not_listed(monkeypatch: pytest.MonkeyPa
 def test_the_version_imports_no_command() -> None:
     code = (
         "import sys\n"
-        "from hwrt.cli import main\n"
+        "from hwrt.cli import COMMANDS, main\n"
         "try: main(['--version'])\n"
         "except SystemExit: pass\n"
-        "print(sorted(name for name in sys.modules if name.startswith('hwrt.cli.')))\n"
+        "print(sorted({*COMMANDS.values()} & {*sys.modules}))\n"
     )
 
     result = subprocess.run(
@@ -79,3 +81,31 @@ def test_a_closed_pipe_is_quiet() -> None:
 
     os.close(writer)
     assert (result.returncode, result.stderr) == (1, "")
+
+
+def _hwrt(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", "from hwrt.cli import main; main()", *arguments]
+    return subprocess.run(command, stderr=subprocess.PIPE, check=False, **streams)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_onto_a_full_disk_is_one_line_and_code_2() -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = _hwrt("zoo", "list", stdout=full)
+
+    assert (2, b"hwrt: no space is left for the output\n") == (result.returncode, result.stderr)
+
+
+def test_a_closed_standard_output_is_no_error() -> None:
+    result = _hwrt("zoo", "list", preexec_fn=lambda: os.close(1))
+
+    assert (0, b"") == (result.returncode, result.stderr)
+
+
+def test_an_error_shows_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["inspect", "\x1b]0;title\x07.onnx"])
+
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert r"\x1b]0;title\x07.onnx" in err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -192,6 +193,113 @@ def test_save_does_not_overwrite_a_source(call: Any, folder: Path) -> None:
     assert 2 == code
     assert "would overwrite" in err
     assert before == (folder / "b.png").read_bytes()
+
+
+def test_save_does_not_overwrite_what_the_folder_holds(
+    call: Any, folder: Path, tmp_path: Path, loads: Any
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").write_bytes(b"mine")
+
+    code, _, err = call("detector.onnx", folder, "--save", tmp_path / "out")
+
+    assert (2, []) == (code, loads)
+    assert "would overwrite" in err
+    assert b"mine" == (tmp_path / "out" / "b.png").read_bytes()
+
+
+def test_save_does_not_write_over_a_dangling_link(call: Any, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").symlink_to(tmp_path / "elsewhere")
+
+    assert 2 == call("detector.onnx", folder, "--save", tmp_path / "out")[0]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(call: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+
+    code, _, err = call("detector.onnx", tmp_path / "pipe.png")
+
+    assert 2 == code
+    assert "is a pipe, socket or device" in err
+
+
+def test_a_pipe_in_a_folder_is_passed_over(call: Any, folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+
+    assert 0 == call("detector.onnx", folder)[0]
+
+
+def test_scores_that_are_no_numbers_are_null(
+    call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: FakeSession, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"out": np.full((len(feeds["images"]), 2), np.nan, dtype=np.float32)}
+
+    monkeypatch.setattr(FakeSession, "run", broken)
+    labels = folder / "labels.txt"
+    labels.write_text("cat\ndog\n")
+    arguments = ["classifier.onnx", folder / "b.png", *CLASSIFIER, "--labels", labels]
+
+    _, shown, _ = call(*arguments)
+    _, out, _ = call(*arguments, "--json", "--save", folder / "out")
+
+    assert "nan  cat" in shown
+    assert [None, None] == [row["score"] for row in json.loads(out)["results"][0]["classes"]]
+
+
+def test_a_label_does_not_steer_the_terminal(call: Any, folder: Path) -> None:
+    labels = folder / "labels.txt"
+    labels.write_text("\x1b[31mcat\n[red]dog\n")
+
+    _, out, _ = call("classifier.onnx", folder / "b.png", *CLASSIFIER, "--labels", labels)
+
+    assert r"\x1b[31mcat" in out
+    assert "[red]dog" in out
+
+
+def test_a_layout_that_the_shape_leaves_open_can_be_given(
+    call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        loading,
+        "inspect",
+        lambda *_, **__: ModelInfo(
+            path=Path("open.onnx"),
+            format="onnx",
+            sha256="",
+            size_bytes=0,
+            inputs=(TensorSpec("images", FLOAT, (None, None, None, None)),),
+            outputs=(TensorSpec("out", FLOAT, (None, 2)),),
+        ),
+    )
+    labels = folder / "labels.txt"
+    labels.write_text("cat\ndog\n")
+    arguments = ["open.onnx", folder / "b.png", *CLASSIFIER, "--labels", labels, "--size", "8"]
+
+    _, _, err = call(*arguments)
+    code, out, _ = call(*arguments, "--layout", "NCHW")
+
+    assert "does not say its layout (give layout=" in err
+    assert "--layout to hwrt run" in err
+    assert (0, True) == (code, "0.75  dog" in out)
+
+
+def test_a_zoo_model_is_built_with_the_batch(
+    call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def inspect(model: str, **_: Any) -> ModelInfo:
+        asked.append(model)
+        raise NoBackend("enough")
+
+    monkeypatch.setattr(loading, "inspect", inspect)
+
+    call("zoo:yolov8n", folder, "--batch", "4")
+    call("zoo:yolov8n@2", folder, "--batch", "2")
+
+    assert ["zoo:yolov8n@4", "zoo:yolov8n@2"] == asked
 
 
 def test_load_options_reach_the_load(call: Any, folder: Path, loads: Any, tmp_path: Path) -> None:

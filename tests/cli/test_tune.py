@@ -63,6 +63,15 @@ def test_an_output_in_no_folder_is_told_before_the_work(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_an_output_that_is_no_plan_is_not_overwritten(relu_model: Model, capsys: Captured) -> None:
+    path = relu_model()
+    before = path.read_bytes()
+
+    assert run(path, "--output", path) == 2
+    assert path.read_bytes() == before
+    assert "is not a JSON file and is not overwritten" in capsys.readouterr().err
+
+
 def test_nothing_right_is_code_1_with_every_reason(
     install: Install, relu_model: Model, capsys: Captured
 ) -> None:

@@ -44,12 +44,28 @@ def test_export_takes_a_batch(tmp_path: Path, batch: str, expected: int | None) 
     assert read(path).inputs[0].shape == (expected, 3, 224, 224)
 
 
+@pytest.mark.parametrize("options", [[], ["--output", "mobilenet_v3_small.onnx"]], ids=str)
+def test_export_does_not_overwrite_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, options: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trained = tmp_path / "mobilenet_v3_small.onnx"
+    trained.write_bytes(b"trained for a week")
+
+    code = run("export", "mobilenet_v3_small", *options)
+
+    assert (code, trained.read_bytes()) == (2, b"trained for a week")
+    assert "mobilenet_v3_small.onnx exists" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["export", "fly"],
         ["export", "resnet50", "--batch", "0"],
         ["export", "resnet50", "--batch", "x"],
+        ["export", "resnet50", "--batch", ""],
+        ["export", "resnet50", "--batch", "9" * 20],
         ["export", "mobilenet_v3_small", "--output", "no-such-folder/m.onnx"],
         ["fly"],
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,13 @@ def test_a_truncated_image_is_an_error(tmp_path: Path, suffix: str) -> None:
 
     with pytest.raises(InputError, match=r"can not be read|no image"):
         read_image(path)
+
+
+def test_a_pipe_is_no_image(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+
+    with pytest.raises(InputError, match="can not be read: it is no file"):
+        read_image(tmp_path / "pipe.png")
 
 
 def test_a_folder_is_no_image(tmp_path: Path) -> None:
