@@ -9,18 +9,31 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwrt.errors import InputError
+from hwrt.errors import HwrtError, InputError
 
 __all__ = ["Entry", "clear", "entries", "folder", "location"]
 
 _LOG = logging.getLogger("hwrt")
-_KINDS = ("compiled", "memo", "models", "plans", "zoo")
+_UNFINISHED = "(-[0-9a-f]{16})?"  # what a killed write leaves, see hwrt.files
+_NAMES = {
+    kind: re.compile(name)
+    for kind, name in {
+        "compiled": r"[0-9a-f]{32}",
+        "memo": rf"\.?model-[0-9a-f]{{32}}{_UNFINISHED}\.json",
+        "models": rf"\.?[0-9a-f]{{64}}{_UNFINISHED}\.onnx",
+        "plans": rf"\.?[0-9a-f]{{32}}{_UNFINISHED}\.json",
+        "zoo": rf"\.?\w+@(\d+|dynamic)-[0-9a-f]{{12}}{_UNFINISHED}\.onnx",
+    }.items()
+}
+"""Kind -> what its entries are named.  The folder may be shared (``$CACHE_DIRECTORY`` is the whole
+service's), and a folder ``models`` in it the user's own: only what bears such a name is hwrt's."""
 _warned: set[Path] = set()
 
 
@@ -89,9 +102,11 @@ def _warn_once(path: Path, reason: str) -> None:
 
 
 def entries(root: Path) -> Iterator[Entry]:
-    """What lies in the cache, one entry for each folder or file below its kinds."""
-    for kind in _KINDS:
+    """What hwrt has put into the cache, one entry for each folder or file below its kinds."""
+    for kind, name in _NAMES.items():
         for path in sorted((root / kind).glob("*")):
+            if path.is_symlink() or not name.fullmatch(path.name):
+                continue
             files = (
                 [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
             )
@@ -102,14 +117,25 @@ def entries(root: Path) -> Iterator[Entry]:
 
 
 def clear(root: Path) -> int:
-    """Delete every entry; how many bytes that freed.  What is not hwrt's stays."""
+    """Delete every entry; how many bytes that freed.  What is not hwrt's stays.
+
+    Raises HwrtError for an entry that can not be deleted.
+    """
     freed = 0
     for entry in list(entries(root)):
+        try:
+            if entry.path.is_dir():
+                shutil.rmtree(entry.path)
+            else:
+                entry.path.unlink()
+        except FileNotFoundError:  # deleted by another process meanwhile
+            continue
+        except OSError as exc:
+            raise HwrtError(
+                f"{entry.path} can not be deleted: {exc.strerror}",
+                hint="check this user's rights in the folder",
+            ) from exc
         freed += entry.size_bytes
-        if entry.path.is_dir():
-            shutil.rmtree(entry.path, ignore_errors=True)
-        else:
-            entry.path.unlink(missing_ok=True)
     return freed
 
 

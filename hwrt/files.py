@@ -51,11 +51,11 @@ def publish(temporary: Path, path: Path) -> str:
 
 
 def intact(path: Path) -> bool:
-    """True when the artefact is there and is what ``publish`` was given."""
+    """True when the artefact can be read and is what ``publish`` was given."""
     try:
         # Bytes: a damaged digest may be no text at all.
         return digest_path(path).read_bytes().strip() == digest(path).encode()
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

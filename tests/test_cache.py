@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import logging
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import hwrt
 from hwrt import cache
-from hwrt.errors import InputError
+from hwrt.errors import HwrtError, InputError
+from hwrt.files import temporary_beside
 
 
 @pytest.fixture(autouse=True)
@@ -116,13 +120,16 @@ def _without_home(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- entries and clear ----------------------------------------------------------------------------
 
 
+NAME = "0123456789abcdef" * 2
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "cache"
     for name, size in {
-        "plans/a.json": 3,
-        "compiled/k/engine": 10,
-        "compiled/k/sub/x": 5,
+        f"plans/{NAME}.json": 3,
+        f"compiled/{NAME}/engine": 10,
+        f"compiled/{NAME}/sub/x": 5,
         "notes/mine": 7,
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -133,13 +140,13 @@ def root(tmp_path: Path) -> Path:
 def test_each_plan_and_each_compiled_model_is_an_entry(root: Path) -> None:
     found = [(entry.kind, entry.path.name, entry.size_bytes) for entry in cache.entries(root)]
 
-    assert found == [("compiled", "k", 15), ("plans", "a.json", 3)]
+    assert found == [("compiled", NAME, 15), ("plans", f"{NAME}.json", 3)]
 
 
 def test_entry_is_as_young_as_its_youngest_file(root: Path) -> None:
     compiled, _ = cache.entries(root)
 
-    assert compiled.modified_s == (root / "compiled/k/sub/x").stat().st_mtime
+    assert compiled.modified_s == (root / "compiled" / NAME / "sub/x").stat().st_mtime
 
 
 def test_missing_folder_has_no_entries(tmp_path: Path) -> None:
@@ -159,3 +166,70 @@ def test_clear_leaves_what_is_not_hwrts(root: Path) -> None:
 
 def test_clear_of_an_empty_cache_frees_nothing(tmp_path: Path) -> None:
     assert cache.clear(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("models/yolov8n.onnx", "models/deep/resnet.onnx", "plans/holiday.json", "zoo/lion.jpg"),
+        *("compiled/program/a.out", "memo/model-t.json", f"models/{NAME}/{NAME}.onnx"),
+        *("zoo/resnet50.onnx", f"plans/{NAME}.json.bak"),
+    ],
+)
+def test_clear_leaves_foreign_files_in_folders_that_are_called_like_its_kinds(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_bytes(b"mine")
+
+    assert list(cache.entries(tmp_path)) == []
+    assert cache.clear(tmp_path) == 0
+    assert (tmp_path / name).read_bytes() == b"mine"
+
+
+def test_clear_leaves_links_and_what_they_lead_to(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").write_bytes(b"mine")
+    for kind, target in (("compiled", "mine"), ("memo", "mine/file")):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / (NAME if kind == "compiled" else f"model-{NAME}.json")).symlink_to(
+            tmp_path / target
+        )
+
+    assert cache.clear(tmp_path) == 0
+    assert (tmp_path / "mine/file").read_bytes() == b"mine"
+
+
+def test_clear_deletes_what_a_killed_write_left(tmp_path: Path) -> None:
+    with temporary_beside(tmp_path / "plans" / f"{NAME}.json") as temporary:
+        temporary.write_bytes(b"half")
+
+        assert cache.clear(tmp_path) == 4
+        assert not temporary.exists()
+
+
+def test_entry_that_can_not_be_deleted_is_an_error(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(HwrtError, match=r"compiled/\w+ can not be deleted: Permission denied"):
+        cache.clear(root)
+
+
+def test_all_that_hwrt_stores_is_an_entry(
+    tmp_path: Path,
+    install: Callable[..., None],
+    relu_model: Callable[..., Path],
+) -> None:
+    install("Caching", "Judge")
+    root = tmp_path / "root"
+
+    hwrt.tune(relu_model().read_bytes(), backend="caching", budget_s=0.01, cache=root)
+    hwrt.inspect("zoo:mobilenet_v3_small", cache=root)
+
+    assert {entry.kind for entry in cache.entries(root)} == {path.name for path in root.iterdir()}
+    cache.clear(root)
+    assert [path for path in root.rglob("*") if path.is_file()] == []

@@ -51,6 +51,15 @@ def test_atomic_write_replaces_the_whole_content(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_atomic_write_in_place_of_a_folder_fails_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken" / "by").mkdir(parents=True)
+
+    with pytest.raises(OSError, match="taken"):
+        write_atomically(tmp_path / "taken", b"content")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
 def test_atomic_write_that_fails_leaves_the_old_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

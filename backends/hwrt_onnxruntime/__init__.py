@@ -255,8 +255,8 @@ def _create_session(
     ort: Any, settings: Any, model: ModelInfo, cache_dir: Path | None
 ) -> tuple[Any, Path | None]:
     """A session, from the optimised copy in ``cache_dir`` where that is intact; and that copy."""
-    size = model.size_bytes + sum(path.stat().st_size for path in model.external_files)
-    if cache_dir is None or size > _LARGEST_CACHED_BYTES:
+    # A copy of a model with external data would look for that beside itself.
+    if cache_dir is None or model.external_files or model.size_bytes > _LARGEST_CACHED_BYTES:
         return ort.InferenceSession(str(model.path), settings, providers=[_CPU]), None
     optimised = cache_dir / "optimised.onnx"
     if intact(optimised):
@@ -267,11 +267,17 @@ def _create_session(
         except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
             _LOG.warning("onnxruntime refuses %s, which is made anew: %s", optimised, exc)
         settings.graph_optimization_level = level
-    with temporary_beside(optimised) as temporary:
-        settings.optimized_model_filepath = str(temporary)
+    try:
+        with temporary_beside(optimised) as temporary:
+            settings.optimized_model_filepath = str(temporary)
+            session = ort.InferenceSession(str(model.path), settings, providers=[_CPU])
+            publish(temporary, optimised)
+        return session, optimised
+    except Exception as exc:  # noqa: BLE001 - a full disk is an InvalidProtobuf to onnxruntime
+        settings.optimized_model_filepath = ""
         session = ort.InferenceSession(str(model.path), settings, providers=[_CPU])
-        publish(temporary, optimised)
-    return session, optimised
+        _LOG.warning("onnxruntime could not keep %s: %s", optimised, exc)
+        return session, None
 
 
 def _count_operators(session: Any) -> int | None:

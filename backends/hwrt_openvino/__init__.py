@@ -325,9 +325,12 @@ def _export_blob(core: Any, compiled: Any, blob: Path | None, name: str) -> None
         return
     exported = compiled.export_model()
     data = exported if isinstance(exported, bytes) else exported.getvalue()
-    with temporary_beside(blob) as temporary:
-        temporary.write_bytes(data)
-        publish(temporary, blob)
+    try:
+        with temporary_beside(blob) as temporary:
+            temporary.write_bytes(data)
+            publish(temporary, blob)
+    except OSError as exc:  # a full disk costs time at the next load, not this one
+        _LOG.warning("openvino could not keep %s: %s", blob, exc)
 
 
 def _precision_name(hint: Any) -> str:

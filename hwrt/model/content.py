@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hwrt.errors import ModelError
-from hwrt.model.file import atomic_write
+from hwrt.files import write_atomically
 
 __all__ = ["content_hash", "write_bytes"]
 
@@ -51,7 +51,7 @@ def write_bytes(data: bytes, folder: Path) -> Path:
     if path.is_file() and _digest(path)[0] == digest:
         return path
     try:
-        atomic_write(path, data)
+        write_atomically(path, data)
     except OSError as exc:
         raise ModelError(
             f"the model given as bytes can not be written to {folder}: {exc}",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hwrt.errors import InputError, ModelError
 
-__all__ = ["Malformed", "atomic_write", "external_file", "refuse_pointer", "regular_file"]
+__all__ = ["Malformed", "external_file", "refuse_pointer", "regular_file"]
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -83,20 +82,3 @@ def refuse_pointer(path: Path, head: bytes) -> None:
         raise ModelError(
             f"{path} is a git-lfs pointer, not the file itself", hint="run: git lfs pull"
         )
-
-
-def atomic_write(path: Path, data: bytes) -> None:
-    """Write a file that other processes see either whole or not at all.
-
-    Raises OSError.  The folder is made where it is missing.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:32]}-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from hwrt.errors import UnsupportedModel
+from hwrt.files import write_atomically
 from hwrt.model.dtypes import dtype_named
-from hwrt.model.file import atomic_write
 from hwrt.spec import ModelInfo, TensorSpec
 
 __all__ = ["from_json", "recall", "remember", "to_json"]
@@ -71,7 +71,7 @@ def remember(info: ModelInfo, folder: Path, *, read_at_ns: int) -> None:
             "files": _states((info.path, *info.external_files)),
             "info": to_json(info),
         }
-        atomic_write(_entry_path(info.path, folder), _seal(entry))
+        write_atomically(_entry_path(info.path, folder), _seal(entry))
     except OSError as exc:
         _log.warning("can not remember %s in %s: %s", info.path, folder, exc)
 

@@ -24,7 +24,7 @@ stride     detectors only: the coarsest grid in pixels, which divides a fitting 
 
 from __future__ import annotations
 
-import uuid
+import re
 from functools import cache
 from math import prod
 from os import PathLike
@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwrt.errors import InputError
+from hwrt.files import write_atomically
 from hwrt.zoo import efficientnet_lite, mobilenet_v3, resnet, yolov8
 from hwrt.zoo.builder import GraphBuilder
 from hwrt.zoo.network import Network
@@ -47,6 +48,9 @@ _NETWORKS: dict[str, Network] = {
     **yolov8.NETWORKS,
     **resnet.NETWORKS,
 }
+
+_LARGEST_BATCH = 999_999_999
+_BATCH = re.compile(r"[1-9][0-9]{0,8}")
 
 # Which inputs of an operator training changes.
 _TRAINED = {"Conv": (1, 2), "Gemm": (1, 2), "BatchNormalization": (1, 2)}
@@ -68,7 +72,7 @@ def parse(text: str) -> tuple[str, int | None]:
         return name, 1
     if batch == "dynamic":
         return name, None
-    if batch.isascii() and batch.isdecimal() and int(batch) > 0:
+    if _BATCH.fullmatch(batch):
         return name, int(batch)
     raise InputError(
         f"the batch {batch!r} in {text!r} is no batch",
@@ -83,11 +87,13 @@ def build(
 
     ``batch`` None leaves the first dimension of the input and the output dynamic.
     ``fold_batch_norm`` False keeps the BatchNormalization operators beside their convolutions.
-    Raises InputError for an unknown name, a batch below 1 and a negative seed.
+    Raises InputError for an unknown name, a batch that is no size and a negative seed.
     """
     network = _network(name)
-    if batch is not None and batch < 1:
-        raise InputError(f"batch is {batch!r}", hint="give a whole number from 1, or None")
+    if batch is not None and not 1 <= batch <= _LARGEST_BATCH:
+        raise InputError(
+            f"batch is {batch!r}", hint=f"give a whole number in 1..{_LARGEST_BATCH}, or None"
+        )
     if seed < 0:
         raise InputError(f"seed is {seed!r}", hint="give a whole number from 0")
     builder = GraphBuilder(
@@ -112,22 +118,19 @@ def export(
 ) -> Path:
     """The path of the file that holds what ``build`` gives for these arguments.
 
-    Written beside it under a temporary name and then renamed: nobody reads half a file.
-    Raises InputError as ``build`` does, and where the path can not be written.
+    An older file is replaced, whole or not at all.  Raises InputError as ``build`` does, and where
+    the path can not be written.
     """
     model = build(name, batch=batch, seed=seed, fold_batch_norm=fold_batch_norm)
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        unfinished.write_bytes(model.SerializeToString())
-        unfinished.replace(path)
+        path.parent.stat()  # a folder that is not there is a slip of the pen: none is made
+        write_atomically(path, model.SerializeToString())
     except OSError as exc:
         raise InputError(
             f"{path} can not be written: {exc.strerror or exc}",
             hint="give a file in an existing folder that you may write to",
         ) from exc
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hwrt.errors import InputError, ModelError
-from hwrt.model.file import atomic_write, external_file, regular_file
+from hwrt.model.file import external_file, regular_file
 
 
 def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,21 +150,3 @@ def test_a_git_lfs_pointer_in_place_of_the_data_is_recognised(model: Path) -> No
         external_file(model, "w.bin", owner="tensor 'w'")
 
     assert caught.value.hint == "run: git lfs pull"
-
-
-def test_an_atomic_write_makes_the_folder_and_leaves_one_file(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "file"
-
-    atomic_write(path, b"content")
-
-    assert b"content" == path.read_bytes()
-    assert [path] == list(path.parent.iterdir())
-
-
-def test_a_failed_atomic_write_leaves_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "taken" / "by").mkdir(parents=True)
-
-    with pytest.raises(OSError, match="taken"):
-        atomic_write(tmp_path / "taken", b"content")
-
-    assert ["taken"] == [path.name for path in tmp_path.iterdir()]
