@@ -107,7 +107,6 @@ def bench(
         inputs=_inputs(samples, feeds, effort),
         shapes=sizes or typical_shapes(info.inputs, wish.shapes),
         results=_results(evidence, rules),
-        winner=evidence.winner,
         reference=evidence.reference,
         unverified=evidence.unverified,
         dropped=evidence.dropped,

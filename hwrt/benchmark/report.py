@@ -97,9 +97,8 @@ class Report:
     """All results of one bench, and what they rest on.
 
     ``source`` is the model as the user named it; ``inputs`` tells in words what it was run on, at
-    ``shapes``.  ``before`` and ``after`` are the conditions around the whole bench.  ``winner`` is
-    the index of the fastest right candidate by the lower quartile of its samples: bursts of load
-    lift a median, one lucky run sets a minimum.  ``dropped`` maps what was never tried to why.
+    ``shapes``.  ``before`` and ``after`` are the conditions around the whole bench.  ``dropped``
+    maps what was never tried to why.
     """
 
     source: str
@@ -113,13 +112,22 @@ class Report:
     inputs: str
     shapes: Mapping[str, tuple[int, ...]]
     results: tuple[Result, ...]
-    winner: int | None
     reference: str | None
     unverified: str | None
     dropped: Mapping[str, str]
     versions: Mapping[str, str | None]
     hwrt_version: str
     made_at: str
+
+    @property
+    def winner(self) -> int | None:
+        """The index of the right candidate with the least median; None where there is none.
+
+        With the few samples of a tuning the lower quartile tells more; with a bench's many, it is
+        the figure that is shown and compared.
+        """
+        medians = [(_median(r), i) for i, r in enumerate(self.results) if r.summary is not None]
+        return min(medians)[1] if medians else None
 
     @property
     def measured(self) -> tuple[Result, ...]:
@@ -176,7 +184,7 @@ def conclusion(report: Report) -> str:
     """Who is fastest, by how much, or that the samples do not tell.
 
     Medians are compared with the runner-up's: they differ where their 95 % order-statistic
-    intervals do not overlap.  The winner is the one with the least lower quartile.
+    intervals do not overlap.
     """
     if report.winner is None:
         return "no candidate ran rightly"
@@ -190,13 +198,7 @@ def conclusion(report: Report) -> str:
     if mine[1] < theirs[0]:
         ratio = _median(second) / _median(best)
         return f"{names[id(best)]} is {ratio:.2f}x faster than {names[id(second)]}"
-    text = f"no significant difference between {names[id(best)]} and {names[id(second)]}"
-    if mine[0] > theirs[1]:
-        text = (
-            f"unclear: {names[id(best)]} has the lower quartile of the fastest, "
-            f"{names[id(second)]} the lower median"
-        )
-    return text
+    return f"no significant difference between {names[id(best)]} and {names[id(second)]}"
 
 
 def milliseconds(seconds: float | None) -> str:

@@ -156,7 +156,7 @@ _OPTIONS = (
     click.option(
         "--accuracy",
         type=click.Choice(["f32", "relaxed"]),
-        help="f32: the model as its file states it; relaxed: less where --samples allow it.",
+        help="f32 (the only one in this version): the model as its file states it.",
     ),
     click.option(
         "--samples",
@@ -167,6 +167,6 @@ _OPTIONS = (
     click.option(
         "--objective",
         type=click.Choice(["latency", "p99", "throughput", "memory"]),
-        help="What the choice minimises (throughput: maximises).",
+        help="What the choice minimises: latency is the only one in this version.",
     ),
 )

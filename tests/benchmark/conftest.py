@@ -58,11 +58,9 @@ def rejected() -> Result:
 
 @pytest.fixture
 def report_of() -> Callable[..., Report]:
-    """A report of these results, the first being the winner unless said otherwise."""
+    """A report of these results."""
 
-    def make(
-        *results: Result, winner: int | None = 0, dropped: dict[str, str] | None = None
-    ) -> Report:
+    def make(*results: Result, dropped: dict[str, str] | None = None) -> Report:
         info = ModelInfo(
             path=Path("/models/net.onnx"),
             format="onnx",
@@ -84,7 +82,6 @@ def report_of() -> Callable[..., Report]:
             inputs="seeded random, 3 sets",
             shapes={"x": (1, 3)},
             results=results,
-            winner=winner,
             reference="alpha cpu:0",
             unverified=None,
             dropped=dropped or {},
