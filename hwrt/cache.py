@@ -29,7 +29,7 @@ _NAMES = {
         "memo": rf"\.?model-[0-9a-f]{{32}}{_UNFINISHED}\.json",
         "models": rf"\.?[0-9a-f]{{64}}{_UNFINISHED}\.onnx",
         "plans": rf"\.?[0-9a-f]{{32}}{_UNFINISHED}\.json",
-        "zoo": rf"\.?\w+@(\d+|dynamic)-[0-9a-f]{{12}}{_UNFINISHED}\.onnx",
+        "zoo": rf"\.?\w+@(\d+|dynamic)-[0-9a-f]{{12}}{_UNFINISHED}\.onnx(\.sha256)?",
     }.items()
 }
 """Kind -> what its entries are named.  The folder may be shared (``$CACHE_DIRECTORY`` is the whole

@@ -16,6 +16,7 @@ from hwrt.backend import Array, CompiledModel, Request
 from hwrt.errors import InputError, SessionError
 from hwrt.spec import ModelInfo, Range, TensorSpec
 from hwrt.tuning.plan import Plan
+from hwrt.tuning.shapes import typical_shapes
 
 __all__ = ["Session"]
 
@@ -96,7 +97,7 @@ class Session:
         thread at a time uses it; the caller closes it, or it is closed with the session.
         """
         self._check_open()
-        typical = {spec.name: self._typical(spec) for spec in self.inputs}
+        typical = typical_shapes(self.info.inputs, self.plan.shapes or {})
         request = self._compiled.create_request({**typical, **(shapes or {})})
         self._lent.add(request)
         return request
@@ -109,14 +110,17 @@ class Session:
             self._closed = True
             vars(self)["run"] = _refusal("this session is closed", "load the model again")
             self._waiting += 1
-            while len(self._idle) < self._created:
-                self._pool.wait()
+            # Taken one by one: a run that began before must not find one that is to be closed.
+            idle: list[Request] = []
+            while len(idle) < self._created:
+                try:
+                    idle.append(self._idle.pop())
+                except IndexError:  # noqa: PERF203 - another thread may take it first
+                    self._pool.wait()
             self._waiting -= 1
             # Threads that waited for a request are told that there will be none.
             self._pool.notify_all()
-        while self._idle:
-            self._idle.pop().close()
-        for request in tuple(self._lent):
+        for request in (*idle, *self._lent):
             request.close()
         self._compiled.close()
 
@@ -237,12 +241,6 @@ class Session:
 
     def _inputs_text(self) -> str:
         return "; ".join(map(str, self.inputs)) or "none"
-
-    def _typical(self, spec: TensorSpec) -> tuple[int, ...]:
-        given = (self.plan.shapes or {}).get(spec.name)
-        if given is not None:
-            return tuple(size.best if isinstance(size, Range) else size for size in given)
-        return tuple(1 if size is None else size for size in spec.shape or ())
 
     def _disable(self) -> None:
         refuse = _refusal(_FORKED, _FORKED_HINT)

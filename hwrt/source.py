@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hwrt import cache as cache_folder
 from hwrt import model, zoo
-from hwrt.files import digest
+from hwrt.files import digest, intact, publish, temporary_beside
 from hwrt.spec import ModelInfo
 
 __all__ = ["Cache", "ModelSource", "Source", "open_model"]
@@ -49,12 +49,12 @@ def open_model(source: ModelSource, cache: Cache = True) -> Source:
 
 
 def _zoo_file(source: str, folder: Path) -> Path:
-    """The reference model's file, built where it is not there yet."""
+    """The reference model's file, built where it is not there yet or damaged."""
     name, batch = zoo.parse(source)
     parts = sorted(Path(zoo.__file__).parent.glob("*.py"))
     revision = hashlib.sha256("".join(map(digest, parts)).encode()).hexdigest()[:12]
     path = folder / f"{name}@{batch or 'dynamic'}-{revision}.onnx"
-    if path.is_file():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return zoo.export(name, path, batch=batch)
+    if not intact(path):
+        with temporary_beside(path) as temporary:
+            publish(zoo.export(name, temporary, batch=batch), path)
+    return path

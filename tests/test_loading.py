@@ -71,6 +71,26 @@ def test_a_corrupt_plan_is_warned_of_and_measured_anew(
     assert json.loads(stored.read_text())["backend"] == "good"
 
 
+def test_a_cached_plan_with_a_flipped_bit_is_measured_anew(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = hwrt.load(model, threads=1)
+    (stored,) = (tmp_path / "cache" / "plans").glob("*.json")
+    stored.write_text(stored.read_text().replace('"threads": 1', '"threads": 3', 1))
+    second = hwrt.load(model, threads=1)
+
+    assert second.plan.options == first.plan.options
+    assert sum("damaged" in message for message in messages(caplog)) == 1
+
+
+def test_a_plan_changed_by_hand_is_refused(model: Path, tmp_path: Path) -> None:
+    path = hwrt.tune(model, threads=1, cache=False).save(tmp_path / "plan.json")
+    path.write_text(path.read_text().replace('"precision": "f32"', '"precision": "bf16"', 1))
+
+    with pytest.raises(InputError, match="changed by hand"):
+        hwrt.load(model, plan=path)
+
+
 def test_never_tuning_without_a_plan_names_what_differs(model: Path) -> None:
     hwrt.load(model, threads=1)
 
@@ -101,15 +121,17 @@ def test_a_plan_for_something_else_is_refused_by_what_differs(model: Path, field
         ({"backend": "judge"}, "backend"),
         ({"device": "npu"}, "device"),
         ({"shapes": {"x": (1, 16)}}, "shapes"),
+        ({"threads": 1}, "threads"),
+        ({"max_memory_mb": 4000}, "max_memory_mb"),
     ],
 )
 def test_a_plan_that_is_not_what_is_asked_for_is_refused(
     model: Path, arguments: dict[str, object], name: str
 ) -> None:
-    plan = hwrt.tune(model, threads=1, cache=False)
+    plan = hwrt.tune(model, threads=2, cache=False)
 
     with pytest.raises(InputError, match=f"which is not the {name} asked for"):
-        hwrt.load(model, plan=plan, **arguments)  # type: ignore[arg-type]
+        hwrt.load(model, plan=plan, **{"threads": 2, **arguments})  # type: ignore[arg-type]
 
 
 def test_a_smaller_memory_limit_needs_a_plan_of_its_own(model: Path) -> None:
@@ -197,12 +219,13 @@ def test_a_folder_of_samples_is_read(model: Path, tmp_path: Path) -> None:
     [
         ({"backend": "absent"}, r"there is no backend 'absent' \(there are good, judge\)"),
         ({"threads": 0}, "threads is 0"),
+        ({"threads": 100_000}, "threads is 100000"),
         ({"threads": True}, "threads is True"),
         ({"objective": "fun"}, r"objective is 'fun'.*it has 'latency'"),
         ({"accuracy": "relaxed"}, "accuracy is 'relaxed', which this version does not have"),
         ({"tune": "sometimes"}, "tune is 'sometimes'"),
         ({"shapes": {"z": (1,)}}, r"shapes names 'z', which is no input \(inputs are x\)"),
-        ({"shapes": {"x": (2, 16)}}, r"shapes gives 'x' the shape \(2, 16\)"),
+        ({"shapes": {"x": (2, 16)}}, r"the input 'x' can not have the shape \(2, 16\)"),
         ({"shapes": {"x": (1, -1)}}, "shapes gives 'x' a dimension -1"),
         ({"samples": []}, "samples holds nothing"),
         ({"samples": [{"x": np.ones(3, np.float32)}]}, r"a sample feeds 'x' a float32 array"),
@@ -221,6 +244,13 @@ def test_a_wrong_argument_is_an_error_with_its_value(
 ) -> None:
     with pytest.raises(InputError, match=expected):
         hwrt.load(model, **arguments)  # type: ignore[arg-type]
+
+
+def test_shapes_that_no_memory_can_hold_are_refused(install: Install, relu_model: Model) -> None:
+    install("Good", "Judge")
+
+    with pytest.raises(InputError, match=r"feeds of the shapes .* take \d+ MiB"):
+        hwrt.load(relu_model(("N", 16)), shapes={"x": (10**12, 16)})
 
 
 def test_a_device_that_no_backend_has_is_an_error_with_each_reason(model: Path) -> None:

@@ -201,6 +201,26 @@ def test_close_waits_for_the_runs_that_have_begun() -> None:
         assert model.closed == 1
 
 
+def test_a_run_that_began_before_the_close_gets_none_of_the_closed_requests() -> None:
+    model = Model()
+    session = session_of(model)
+    errors = []
+
+    class Late(Doubling):
+        def close(self) -> None:
+            # As a thread that was already inside run() when close() began.
+            with pytest.raises(SessionError, match="this session is closed") as caught:
+                Session.run(session, {"x": ONES})
+            errors.append(caught.value)
+
+    with session._pool:
+        session._idle.extend([Late(model), Late(model)])
+        session._created = 2
+    session.close()
+
+    assert len(errors) == 2
+
+
 def test_a_closed_session_says_so() -> None:
     model = Model()
     with session_of(model) as session:

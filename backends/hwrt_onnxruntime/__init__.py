@@ -136,10 +136,15 @@ class OnnxRuntimeModel(CompiledModel):
     def create_request(
         self, shapes: Mapping[str, tuple[int, ...]] | None = None
     ) -> BoundRequest | FedRequest:
-        """A request over IOBinding; over plain ``run`` where a tensor (a string) has no address."""
+        """A request over IOBinding; over plain ``run`` where that leaves an output unwritten.
+
+        It can not bind strings, which have no address, and never writes an output that is an input.
+        """
         if self._session is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
-        bindable = all(not spec.dtype.hasobject for spec in (*self.inputs, *self.outputs))
+        specs = (*self.inputs, *self.outputs)
+        names = {spec.name for spec in specs}
+        bindable = len(names) == len(specs) and not any(spec.dtype.hasobject for spec in specs)
         kind: type[BoundRequest | FedRequest] = BoundRequest if bindable else FedRequest
         return kind(self._session, self.inputs, self.outputs, shapes or {}, raise_run_fault)
 

@@ -97,7 +97,7 @@ class _Request(Request):
 
 
 class FedRequest(_Request):
-    """A request that hands its arrays to ``run`` each time: for strings, which have no address."""
+    """A request that hands its arrays to ``run`` each time: for what can not be bound."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

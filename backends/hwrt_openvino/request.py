@@ -62,7 +62,11 @@ class OpenVinoRequest(Request):
         self._translate = translate
         self._inputs = {spec.name: (i, spec) for i, spec in enumerate(inputs)}
         self._outputs = {spec.name: (i, spec) for i, spec in enumerate(outputs)}
-        self._open = tuple(spec.name for spec in outputs if not spec.is_fixed)
+        # OpenVINO finds tensors by name: another array for an output that is also an input would
+        # become the input's.
+        self._open = frozenset(
+            spec.name for spec in outputs if not spec.is_fixed or spec.name in self._inputs
+        )
         # The Python wrapper around the compiled call dispatches its arguments and builds a dict of
         # results for some 5 us.  Where the compiled call is another one, TypeError says so.
         compiled_call = getattr(InferRequest.__mro__[1], "infer", InferRequest.infer)

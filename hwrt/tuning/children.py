@@ -33,7 +33,8 @@ _MOST_FRAMES, _MOST_LINES, _MOST_CHARACTERS = 2, 8, 800
 _POLL_S = 0.1
 _END_S = 5.0
 _PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
+    # Nothing is imported before the path is set: with -c it begins with the current folder.
+    "import sys; sys.path[:] = sys.argv[3:] or filter(None, sys.path); "
     "from hwrt.tuning.child import main; main(int(sys.argv[1]), int(sys.argv[2]))"
 )
 
@@ -49,31 +50,39 @@ class Child:
         self._name = name
         self._memory_bytes = memory_bytes
         self._channel, theirs = socket.socketpair()
+        # Not select(): it takes no descriptor from 1024 on, and servers have such.
+        self._answered = select.poll()
+        self._answered.register(self._channel, select.POLLIN)
         self._received = b""
         with theirs:
             try:
                 self._process = _spawn(lambda: _start(theirs.fileno()))
-            except HwrtError:
+            except BaseException:
                 self._channel.close()
                 raise
         self._words = collections.deque[bytes]()
         self._reader = threading.Thread(target=self._listen, name="hwrt-child-output", daemon=True)
         self._reader.start()
-        _children.add(self)
 
     def ask(self, op: str, *, timeout_s: float, **message: Any) -> Mapping[str, Any]:
         """The child's answer.
 
         Raises the error that the child reports, or BackendFailure when it died, took longer than
-        ``timeout_s`` or more memory than allowed; it is ended in that case.
+        ``timeout_s`` or more memory than allowed.  It is ended in that case, and where a signal
+        interrupts the wait.
         """
         line = json.dumps({"op": op, **message}) + "\n"
         try:
             self._signal(signal.SIGCONT)
+            self._channel.settimeout(timeout_s)
             self._channel.sendall(line.encode())
             reply = self._receive(op, time.monotonic() + timeout_s, timeout_s)
         except OSError:
             raise self._died(op) from None
+        except BaseException:
+            # Interrupted: the answer yet to come would be taken for that of the next question.
+            self.close()
+            raise
         self._signal(signal.SIGSTOP)
         if "ok" in reply:
             answer: Mapping[str, Any] = reply["ok"]
@@ -84,7 +93,6 @@ class Child:
 
     def close(self) -> None:
         """End the process and all it started.  Calling it twice is harmless."""
-        _children.discard(self)
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._channel.close()
@@ -104,7 +112,7 @@ class Child:
                 self.close()
                 raise BackendFailure(f"no answer from {self._name} in {op} after {timeout_s:g} s")
             self._watch_memory(op)
-            if select.select([self._channel], [], [], _POLL_S)[0]:
+            if self._answered.poll(_POLL_S * 1000):
                 data = self._channel.recv(1 << 16)
                 if not data:
                     raise self._died(op)
@@ -163,8 +171,10 @@ def _start(descriptor: int) -> subprocess.Popen[bytes]:
             "there is no Python interpreter to try candidates in",
             hint="set HWRT_PYTHON to one in which hwrt and the vendors' packages are installed",
         )
-    path = json.dumps([os.path.abspath(entry) for entry in sys.path])  # noqa: PTH100 - "" is cwd
-    arguments = [interpreter, "-c", _PROGRAM, str(descriptor), str(os.getpid()), path]
+    # Another interpreter has packages of its own; "" is the current folder.
+    ours = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100
+    path = [] if os.environ.get("HWRT_PYTHON") else ours
+    arguments = [interpreter, "-c", _PROGRAM, str(descriptor), str(os.getpid()), *path]
     try:
         return subprocess.Popen(
             arguments,
@@ -182,7 +192,6 @@ def _start(descriptor: int) -> subprocess.Popen[bytes]:
 
 
 Job = tuple[Callable[[], "subprocess.Popen[bytes]"], "Future[subprocess.Popen[bytes]]"]
-_children: set[Child] = set()
 _jobs: queue.SimpleQueue[Job] | None = None
 _jobs_lock = threading.Lock()
 
@@ -210,10 +219,9 @@ def _serve(jobs: queue.SimpleQueue[Job]) -> None:
 
 
 def _after_fork() -> None:
-    # The starter thread and the children belong to the parent.
+    # The starter thread belongs to the parent.
     global _jobs, _jobs_lock
     _jobs, _jobs_lock = None, threading.Lock()
-    _children.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork)

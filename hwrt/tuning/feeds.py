@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from hwrt.backend import Array
 from hwrt.errors import InputError
 from hwrt.files import write_atomically
+from hwrt.machine.limits import memory_limit_bytes, total_memory
 from hwrt.spec import TensorSpec
 
 __all__ = ["random_feeds", "read_arrays", "read_feeds", "user_feeds", "write_arrays", "write_feeds"]
@@ -31,11 +33,27 @@ def random_feeds(
     Floats are standard normal; uint8 (a frame, mostly) uses all levels; other integers are 0 or 1,
     which indexes any table; strings are decimal numbers.
     """
+    _check_memory(inputs, shapes, count)
     generator = np.random.default_rng(seed)
     return [
         {spec.name: _random(generator, spec, shapes[spec.name]) for spec in inputs}
         for _ in range(count)
     ]
+
+
+def _check_memory(
+    inputs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...]], count: int
+) -> None:
+    """Refuse shapes, such as a mistyped batch, whose feeds this machine can not hold."""
+    # Random numbers are drawn as float64 and then converted.
+    needed = max((math.prod(shapes[spec.name]) * 8 for spec in inputs), default=0) * (count + 1)
+    present = memory_limit_bytes() or total_memory()
+    if present is not None and needed > present:
+        raise InputError(
+            f"feeds of the shapes {dict(shapes)} take {needed >> 20} MiB, "
+            f"of which this machine has {present >> 20}",
+            hint="give smaller shapes=",
+        )
 
 
 def _random(generator: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
@@ -66,7 +84,8 @@ def user_feeds(
     )
     feeds = []
     for found in given:
-        feeds.append({name: np.ascontiguousarray(array) for name, array in found.items()})
+        # Not ascontiguousarray(), which makes a vector of a scalar.
+        feeds.append({name: np.asarray(array, order="C") for name, array in found.items()})
         _check(feeds[-1], inputs)
         if len(feeds) == limit:
             break

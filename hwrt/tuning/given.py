@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 from collections.abc import Mapping
 
@@ -65,6 +66,9 @@ def _check_plan_fits(plan: Plan, wish: Wish) -> None:
         "backend": wish.backends is not None and plan.backend not in wish.backends,
         "device": wish.device is not None and not device.matches(wish.device),
         "shapes": bool(wish.shapes) and shapes_to_json(wish.shapes) != plan.key.shapes,
+        "threads": (plan.options.threads or 0) > wish.threads,
+        "max_memory_mb": wish.max_memory_bytes is not None
+        and (plan.key.max_memory_bytes or math.inf) > wish.max_memory_bytes,
     }
     for name, differs in contradictions.items():
         if differs:

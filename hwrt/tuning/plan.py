@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -90,7 +91,7 @@ class Plan:
         return shapes_from_json(self.key.shapes)
 
     def to_json(self) -> str:
-        """The plan as a JSON document with ``schema``."""
+        """The plan as a JSON document with ``schema``, and a ``sha256`` by which damage is seen."""
         document = {
             "schema": SCHEMA,
             "backend": self.backend,
@@ -105,7 +106,7 @@ class Plan:
             "key": self.key.to_json(),
             "measurements": [measurement.to_json() for measurement in self.measurements],
         }
-        return json.dumps(document, indent=1)
+        return json.dumps({**document, "sha256": _digest(document)}, indent=1)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the plan to the file, replacing it at once; the path."""
@@ -115,13 +116,21 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """The plan that ``to_json`` wrote.  Raises InputError for anything else."""
+        """The plan that ``to_json`` wrote.  Raises InputError for anything else.
+
+        Nothing in it may have changed: another option, say, was neither checked nor measured.
+        """
         try:
             document = json.loads(text)
             if document["schema"] != SCHEMA:
                 raise InputError(
                     f"the plan's schema is {document['schema']!r}, this version reads {SCHEMA!r}",
                     hint="tune anew with this version of hwrt",
+                )
+            if document.pop("sha256") != _digest(document):
+                raise InputError(
+                    "the plan is damaged, or was changed by hand",
+                    hint="tune anew, or give options= to run what was not measured",
                 )
             return cls(
                 backend=document["backend"],
@@ -148,3 +157,7 @@ class Plan:
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as exc:
             raise InputError(f"the plan {path} can not be read: {exc}") from exc
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

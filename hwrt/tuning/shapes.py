@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import SupportsIndex
 
 from hwrt.errors import InputError
 from hwrt.spec import ModelInfo, Range, Shapes, TensorSpec
@@ -19,37 +21,67 @@ def check_shapes(model: ModelInfo, shapes: Mapping[str, Sequence[int | Range]] |
             raise InputError(
                 f"shapes names {name!r}, which is no input", hint=f"inputs are {', '.join(specs)}"
             )
-        checked[name] = tuple(_check_size(name, size) for size in shape)
-        best = tuple(size.best if isinstance(size, Range) else size for size in checked[name])
-        if not specs[name].accepts(best):
+        if not isinstance(shape, Iterable):
             raise InputError(
-                f"shapes gives {name!r} the shape {best}", hint=f"the model has {specs[name]}"
+                f"shapes gives {name!r} {shape!r}", hint="give a size for each dimension"
             )
+        checked[name] = tuple(_check_size(name, size) for size in shape)
+        specs[name].bounded(checked[name])
     return checked
 
 
 def _check_size(name: str, size: object) -> int | Range:
-    if isinstance(size, Sequence) and not isinstance(size, str) and len(size) == 3:
-        size = Range(*size)
-    if isinstance(size, Range):
-        if 0 <= size.min <= size.best <= size.max:
-            return size
-        raise InputError(f"shapes gives {name!r} {size}", hint="min <= best <= max, from 0 on")
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+    if not isinstance(size, Sequence) or isinstance(size, str):
+        return _whole(name, size)
+    if len(size) == 3:
+        bounds = Range(*(_whole(name, part) for part in size))
+        if bounds.min <= bounds.best <= bounds.max:
+            return bounds
+    raise InputError(f"shapes gives {name!r} {size}", hint="a Range has min <= best <= max")
+
+
+def _whole(name: str, size: object) -> int:
+    """The size as an int; it may be NumPy's.  Raises InputError for what is none."""
+    number = -1
+    if isinstance(size, SupportsIndex) and not isinstance(size, bool):
+        number = operator.index(size)
+    if number < 0:
         raise InputError(
-            f"shapes gives {name!r} a dimension {size!r}", hint="give a whole number or a Range"
+            f"shapes gives {name!r} a dimension {size!r}",
+            hint="give a whole number from 0 or a Range",
         )
-    return size
+    return number
 
 
 def typical_shapes(inputs: Sequence[TensorSpec], shapes: Shapes) -> dict[str, tuple[int, ...]]:
-    """The shape to time each input at: as given (the best of a range), else 1 where dynamic."""
-    typical = {}
+    """The shape to time each input at: as given (the best of a range), else 1 where dynamic.
+
+    Dimensions of one name have one size: what is given for one input holds for the others.
+    """
+    given = {name: tuple(map(_best, shape)) for name, shape in shapes.items()}
+    named: dict[str | None, int] = {}
     for spec in inputs:
-        open_shape = (1,) if spec.shape is None else spec.shape
-        given = shapes.get(spec.name) or tuple(1 if size is None else size for size in open_shape)
-        typical[spec.name] = tuple(s.best if isinstance(s, Range) else s for s in given)
-    return typical
+        named.update(zip(spec.dim_names or (), given.get(spec.name, ()), strict=False))
+    named.pop(None, None)
+    return {
+        spec.name: given[spec.name] if spec.name in given else _filled(spec, named)
+        for spec in inputs
+    }
+
+
+def _best(size: int | Range) -> int:
+    return size.best if isinstance(size, Range) else size
+
+
+def _filled(spec: TensorSpec, named: Mapping[str | None, int]) -> tuple[int, ...]:
+    """The spec's shape with a size for what is dynamic."""
+    if spec.shape is None:
+        return (1,)
+    names = spec.dim_names or (None,) * len(spec.shape)
+    return tuple(
+        named.get(name, 1) if size is None else size
+        for size, name in zip(spec.shape, names, strict=True)
+    )
 
 
 def shapes_to_json(shapes: Shapes | None) -> dict[str, list[int | list[int]]]:

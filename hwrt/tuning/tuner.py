@@ -77,11 +77,11 @@ def measure(
     """
     with tempfile.TemporaryDirectory(prefix="hwrt-tune-") as scratch:
         folder = Path(scratch)
-        found = search(model, wish, lambda text: report(0.0, text))
         shapes = typical_shapes(model.inputs, wish.shapes)
         write_feeds(
             folder / "feeds", feeds or random_feeds(model.inputs, shapes, count=effort.feeds)
         )
+        found = search(model, wish, lambda text: report(0.0, text))
         task = Task(model, wish, effort, folder / "feeds", folder, cache_root, machine)
         trials = [Trial(candidate) for candidate in found.candidates]
         try:
@@ -150,7 +150,8 @@ def _reference(
         except HwrtError as exc:
             outputs = None
             trial.fail(str(exc))
-        trial.finish()
+        finally:
+            trial.finish()
         if outputs is not None:
             return outputs, str(judge.candidate), None
         reasons.append(f"{judge.candidate.backend}: {trial.measurement.reason}")

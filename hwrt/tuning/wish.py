@@ -13,6 +13,8 @@ __all__ = ["Effort", "Wish"]
 
 OBJECTIVES = ("latency",)
 ACCURACIES = ("f32",)
+# More than any machine has CPUs; vendors hang while they start a hundred thousand.
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,11 @@ class Wish:
     def __post_init__(self) -> None:
         _one_of("objective", self.objective, OBJECTIVES)
         _one_of("accuracy", self.accuracy, ACCURACIES)
-        if isinstance(self.threads, bool) or not isinstance(self.threads, int) or self.threads < 1:
-            raise InputError(f"threads is {self.threads!r}", hint="give a whole number from 1")
+        whole = isinstance(self.threads, int) and not isinstance(self.threads, bool)
+        if not whole or not 1 <= self.threads <= MOST_THREADS:
+            raise InputError(
+                f"threads is {self.threads!r}", hint=f"give a whole number from 1 to {MOST_THREADS}"
+            )
 
 
 @dataclass(frozen=True)

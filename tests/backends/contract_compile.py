@@ -248,6 +248,17 @@ class CompileContract:
         check(made, feeds, models.expected(model, feeds), rtol=1e-5)
         assert str(artefact) in caplog.text
 
+    def test_cache_dir_that_takes_no_file_costs_a_warning_and_no_more(
+        self, compiled: Compile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        model = models.conv(tmp_path)
+        feeds = {"x": noise((2, 3, 16, 16))}
+        made = compiled(model, cache_dir=model.path / "cache")
+
+        check(made, feeds, models.expected(model, feeds), rtol=1e-5)
+        assert made.artefact is None
+        assert "could not keep" in caplog.text
+
     # -- faults ---------------------------------------------------------------------------------
 
     def test_cancelled_compile_is_a_failure_and_leaves_no_artefact(

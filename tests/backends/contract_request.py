@@ -85,6 +85,16 @@ class RequestContract:
 
         check(compiled(model), {"x": x, "unread": noise((2,))}, {"y": -x})
 
+    @pytest.mark.parametrize("size", SIZES)
+    def test_input_may_be_an_output_too(self, compiled: Compile, tmp_path: Path, size: int) -> None:
+        x = noise((size,))
+        tensor = ("x", "f4", (size,))
+        model = models.save(
+            tmp_path, [models.node("Relu", "x", "y")], [tensor], [tensor, ("y", "f4", (size,))]
+        )
+
+        check(compiled(model), {"x": x}, {"x": x, "y": np.maximum(x, 0)})
+
     def test_one_tensor_may_be_two_outputs(self, compiled: Compile, tmp_path: Path) -> None:
         x = noise((4,))
         nodes = [models.node("Identity", "x", "first"), models.node("Identity", "x", "second")]

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hwrt.source import open_model
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\0", None], ids=["empty", "a bit", "the digest"])
+def test_a_damaged_reference_model_is_built_anew(tmp_path: Path, damaged: bytes | None) -> None:
+    whole = open_model("zoo:mobilenet_v3_small", tmp_path).info
+    if damaged is None:
+        whole.path.with_name(whole.path.name + ".sha256").write_bytes(b"0")
+    else:
+        content = whole.path.read_bytes()
+        whole.path.write_bytes(damaged and content[:-9] + damaged + content[-8:])
+
+    assert open_model("zoo:mobilenet_v3_small", tmp_path).info == whole
