@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from hwrt import registry
 from hwrt.backend import Array, CompiledModel
-from hwrt.errors import InputError, SessionError
+from hwrt.errors import BackendError, InputError, SessionError
 from hwrt.log import LOGGER, configure
 from hwrt.machine.limits import allowed_threads
 from hwrt.measure.measurement import Candidate
@@ -30,6 +30,7 @@ from hwrt.tuning.wish import Effort, Wish, names_of
 __all__ = ["backend_names", "given_feeds", "inspect", "load", "tune"]
 
 _MOST_SAMPLES = 16
+_CACHED = "cached plan"
 
 Samples = Iterable[Mapping[str, Array]] | str | os.PathLike[str]
 GivenShapes = Mapping[str, Sequence[int | Range]]
@@ -86,7 +87,16 @@ def load(
         how = f"plan of {chosen.made_at}"
     else:
         chosen, how = _find_plan(opened, wish, samples, tune, budget_s, progress)
-    compiled = _compile(opened, chosen, progress)
+    try:
+        compiled = _compile(opened, chosen, progress)
+    except BackendError as exc:
+        if not how.startswith(_CACHED) or tune == "never":
+            raise
+        LOGGER.warning("the %s no longer works and is measured anew: %s", how, exc)
+        with progress_bar(progress) as shown:
+            chosen = _tune(opened, wish, given_feeds(samples, info), budget_s, shown)
+        how = "measured"
+        compiled = _compile(opened, chosen, progress)
     session = Session(compiled, _as_built(chosen, compiled), info)
     if opened.temporary is not None:
         weakref.finalize(session, opened.temporary.cleanup)
@@ -183,7 +193,7 @@ def _find_plan(
     if opened.cache_root is not None:
         cached = plan_cache.read(opened.cache_root, key)
         if cached is not None:
-            return cached, f"cached plan of {cached.made_at}"
+            return cached, f"{_CACHED} of {cached.made_at}"
     if tune == "never":
         raise InputError(
             f"tune is 'never' and there is no plan for {opened.info.path.name} on this machine"

@@ -91,6 +91,25 @@ def test_a_plan_changed_by_hand_is_refused(model: Path, tmp_path: Path) -> None:
         hwrt.load(model, plan=path)
 
 
+def test_a_cached_plan_that_no_longer_works_is_measured_anew(
+    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = hwrt.load(model, threads=1)
+    compile_it = loading._compile
+    faults = [hwrt.BackendFailure("the driver is gone")]
+
+    def compile_or_fail(*arguments: object) -> object:
+        if faults:
+            raise faults.pop()
+        return compile_it(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loading, "_compile", compile_or_fail)
+    second = hwrt.load(model, threads=1)
+
+    assert second.plan.candidate == first.plan.candidate
+    assert "no longer works and is measured anew: the driver is gone" in messages(caplog)[-1]
+
+
 def test_never_tuning_without_a_plan_names_what_differs(model: Path) -> None:
     hwrt.load(model, threads=1)
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -333,6 +335,23 @@ def test_use_in_a_forked_process_is_an_error_and_the_parent_goes_on(relu: Sessio
 
     assert os.read(read, 1000).decode().split("|") == [message] * 3
     assert relu.run({"x": ONES.repeat(4, axis=1)})["y"].shape == (1, 16)
+
+
+def test_a_vendor_leaves_nothing_in_the_home_folder(
+    engine: str, relu_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "import sys, numpy, hwrt; path, name = sys.argv[1:]; "
+        "session = hwrt.load(path, backend=name, options={}, cache=False); "
+        "session(numpy.ones((1, 16), numpy.float32)); hwrt.backends()"
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    command = [sys.executable, "-c", code, str(relu_model()), engine]
+    subprocess.run(command, check=True, env=environment)
+
+    assert list(home.rglob("*")) == []
 
 
 def test_an_idle_session_burns_no_cpu(engine: str, relu_model: Callable[..., Path]) -> None:

@@ -187,6 +187,9 @@ def _package_folder() -> Path:
 
 def _import() -> Any:
     _package_folder()
+    # Builds from 1.29 on report usage and write below the home folder; the library looks once, when
+    # it is loaded.  Whoever wants that sets the variable to 0.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as exc:

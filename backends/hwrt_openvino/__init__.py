@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import logging
 import os
+import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -202,7 +204,8 @@ def _core() -> Any:
         if _the_core is None:
             _package_folder()
             try:
-                from openvino import Core
+                with _without_telemetry():
+                    from openvino import Core
             except ImportError as exc:
                 raise BackendUnavailable(
                     f"openvino is installed but does not import: {exc}",
@@ -210,6 +213,23 @@ def _core() -> Any:
                 ) from exc
             _the_core = Core()
         return _the_core
+
+
+@contextlib.contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Let openvino's import find no openvino_telemetry, for which it has a stand-in of its own.
+
+    With it each import reports to a server and writes below the home folder.
+    """
+    if "openvino_telemetry" in sys.modules:
+        yield
+        return
+    # Python's own sign for "not to be imported".
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["openvino_telemetry"]
 
 
 _of_parents: list[Any] = []

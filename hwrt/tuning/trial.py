@@ -14,7 +14,7 @@ from hwrt.backend import Array
 from hwrt.errors import HwrtError
 from hwrt.machine.conditions import Conditions
 from hwrt.measure.measurement import Cold, Measurement
-from hwrt.measure.output_error import OutputError, compare, within, worst
+from hwrt.measure.output_error import F32, QUANTIZED, OutputError, Tolerance, compare, within, worst
 from hwrt.measure.percentile import nearest_rank
 from hwrt.measure.warm_up import WarmUp
 from hwrt.model import memo
@@ -41,6 +41,12 @@ class Task:
     scratch: Path
     cache_dir: Path | None
     machine: str
+    sets: int
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How far outputs may lie from the reference's."""
+        return QUANTIZED if self.model.quantized else F32
 
 
 @dataclass
@@ -85,14 +91,16 @@ class Trial:
                 cold=Cold(**built["cold"]),
             )
 
-    def answer(self, folder: Path) -> list[dict[str, Array]] | None:
-        """The outputs for every set of feeds; None when that failed."""
-        if self._ask("answer", _RUN_TIMEOUT_S, folder=str(folder)) is None:
+    def answer(self, task: Task, name: str) -> list[dict[str, Array]] | None:
+        """The outputs for every set of feeds, kept in the scratch folder; None when that failed."""
+        folder = task.scratch / name
+        if self._ask("answer", _RUN_TIMEOUT_S * task.sets, folder=str(folder)) is None:
             return None
         return read_feeds(folder)
 
     def judge(
         self,
+        task: Task,
         outputs: Sequence[Mapping[str, Array]],
         reference: Sequence[Mapping[str, Array]] | None,
     ) -> None:
@@ -105,7 +113,7 @@ class Trial:
             compare(ours, theirs) for ours, theirs in zip(outputs, reference, strict=True)
         )
         self._record_error(errors)
-        reason = within(errors)
+        reason = within(errors, task.tolerance)
         if reason is not None:
             self._end("rejected", reason)
 

@@ -78,11 +78,10 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="hwrt-tune-") as scratch:
         folder = Path(scratch)
         shapes = typical_shapes(model.inputs, wish.shapes)
-        write_feeds(
-            folder / "feeds", feeds or random_feeds(model.inputs, shapes, count=effort.feeds)
-        )
+        sets = feeds or random_feeds(model.inputs, shapes, count=effort.feeds)
+        write_feeds(folder / "feeds", sets)
         found = search(model, wish, lambda text: report(0.0, text))
-        task = Task(model, wish, effort, folder / "feeds", folder, cache_root, machine)
+        task = Task(model, wish, effort, folder / "feeds", folder, cache_root, machine, len(sets))
         trials = [Trial(candidate) for candidate in found.candidates]
         try:
             reference, judge, unverified = _reference(task, found, report)
@@ -146,7 +145,7 @@ def _reference(
         trial = Trial(judge)
         try:
             trial.compile(task, _cache(task, judge))
-            outputs = trial.answer(task.scratch / "reference")
+            outputs = trial.answer(task, "reference")
         except HwrtError as exc:
             outputs = None
             trial.fail(str(exc))
@@ -179,9 +178,9 @@ def _prepare(
             trial.compile(task, _cache(task, trial.found))
         except HwrtError as exc:
             trial.fail(str(exc))
-        outputs = trial.answer(task.scratch / f"outputs-{id(trial)}")
+        outputs = trial.answer(task, f"outputs-{id(trial)}")
         if outputs is not None:
-            trial.judge(outputs, reference)
+            trial.judge(task, outputs, reference)
         trial.warm_up(task.effort)
 
 
