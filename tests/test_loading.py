@@ -139,7 +139,6 @@ def test_a_plan_for_something_else_is_refused_by_what_differs(model: Path, field
     [
         ({"backend": "judge"}, "backend"),
         ({"device": "npu"}, "device"),
-        ({"shapes": {"x": (1, 16)}}, "shapes"),
         ({"threads": 1}, "threads"),
         ({"max_memory_mb": 4000}, "max_memory_mb"),
     ],
@@ -149,8 +148,23 @@ def test_a_plan_that_is_not_what_is_asked_for_is_refused(
 ) -> None:
     plan = hwrt.tune(model, threads=2, cache=False)
 
-    with pytest.raises(InputError, match=f"which is not the {name} asked for"):
+    with pytest.raises(InputError, match=f"{name}= asks for something else"):
         hwrt.load(model, plan=plan, **{"threads": 2, **arguments})  # type: ignore[arg-type]
+
+
+def test_the_shape_of_the_file_is_no_other_wish(model: Path) -> None:
+    plan = hwrt.tune(model, threads=1, cache=False)
+
+    assert hwrt.load(model, plan=plan, shapes={"x": (1, 16)}).plan.candidate == plan.candidate
+
+
+def test_a_plan_for_other_shapes_is_refused(install: Install, relu_model: Model) -> None:
+    install("Good", "Judge")
+    path = relu_model(("N", 16))
+    plan = hwrt.tune(path, threads=1, cache=False, shapes={"x": (1, 16)})
+
+    with pytest.raises(InputError, match="shapes= asks for something else"):
+        hwrt.load(path, plan=plan, shapes={"x": (2, 16)})
 
 
 def test_a_smaller_memory_limit_needs_a_plan_of_its_own(model: Path) -> None:

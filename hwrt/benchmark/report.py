@@ -12,7 +12,7 @@ from hwrt.machine.conditions import Conditions, between
 from hwrt.machine.fingerprint import key as machine_key
 from hwrt.measure.measurement import Measurement
 from hwrt.measure.output_error import OutputError
-from hwrt.measure.percentile import Percentile
+from hwrt.measure.percentile import Percentile, nearest_rank
 from hwrt.measure.statistics import Summary
 from hwrt.measure.verdict import Verdict
 from hwrt.model import memo
@@ -42,6 +42,7 @@ _FIGURES = (
     *("mean", "std", "mad", "cov", "min", "max", "total_s", "median", "median_interval"),
     *("outliers", "block_spread"),
 )
+_UNRELIABLE = ", but not reliably: see INVALID, and run again when the machine is idle"
 _SHOWN_OPTIONS = frozenset({"precision", "threads"})
 _MODEL_FIELDS = (
     *("path", "format", "sha256", "size_bytes", "producer", "ir_version", "opsets"),
@@ -192,13 +193,17 @@ def conclusion(report: Report) -> str:
     others = [result for result in report.measured if result is not best]
     names = _names(report.measured)
     if not others:
-        return f"{names[id(best)]} is the only candidate that ran rightly"
+        text = f"{names[id(best)]} is the only candidate that ran rightly"
+        return text if best.verdict.valid else text + _UNRELIABLE
     second = min(others, key=_median)
     mine, theirs = (_interval(result) for result in (best, second))
+    text = f"no significant difference between {names[id(best)]} and {names[id(second)]}"
     if mine[1] < theirs[0]:
         ratio = _median(second) / _median(best)
-        return f"{names[id(best)]} is {ratio:.2f}x faster than {names[id(second)]}"
-    return f"no significant difference between {names[id(best)]} and {names[id(second)]}"
+        text = f"{names[id(best)]} is {ratio:.2f}x faster than {names[id(second)]}"
+    if not (best.verdict.valid and second.verdict.valid):
+        return text + _UNRELIABLE
+    return text
 
 
 def milliseconds(seconds: float | None) -> str:
@@ -315,10 +320,7 @@ def _last(report: Report) -> RenderableType:
     from rich.text import Text
 
     rule = " (by the 95% intervals of the medians)" if len(report.measured) > 1 else ""
-    doubt = (
-        "" if report.valid or not report.measured else "; INVALID results are not to be relied on"
-    )
-    return Text.assemble("\n", (plain(conclusion(report)), "bold"), rule, doubt)
+    return Text.assemble("\n", (plain(conclusion(report)), "bold"), rule)
 
 
 def _cells(texts: Iterable[str]) -> Iterable[RenderableType]:
@@ -366,7 +368,9 @@ def _order(result: Result) -> tuple[int, float]:
 
 
 def _median(result: Result) -> float:
-    return math.inf if result.summary is None else result.summary.median
+    """The p50 that is shown, for any number of samples; infinite where nothing was timed."""
+    samples_s = result.measurement.samples_s
+    return nearest_rank(samples_s, 0.5) if samples_s else math.inf
 
 
 def _interval(result: Result) -> tuple[float, float]:

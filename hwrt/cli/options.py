@@ -87,7 +87,12 @@ def with_batch(
     for spec in info.inputs:
         if spec.name in shapes:
             continue
-        if not spec.shape or spec.shape[0] not in (None, batch) or None in spec.shape[1:]:
+        if spec.shape and spec.shape[0] not in (None, batch):
+            raise InputError(
+                f"the model's input {spec} has a fixed first dimension, not a batch of {batch}",
+                hint="leave --batch out, or export the model with an open first dimension",
+            )
+        if not spec.shape or None in spec.shape[1:]:
             raise InputError(
                 f"a batch of {batch} does not say the shape of {spec}",
                 hint=f"give --shape {spec.name}=SIZES instead of --batch",

@@ -12,7 +12,7 @@ import click
 
 from hwrt.cli.echo import echo
 from hwrt.cli.options import load_options, with_zoo_batch
-from hwrt.vision.images import SUFFIXES, draw, read_image, write_image
+from hwrt.vision.images import SUFFIXES, draw, read_image, require_pillow, write_image
 from hwrt.vision.pipeline import Classifier, Detector, load
 from hwrt.vision.results import Classification, Detections
 
@@ -77,6 +77,7 @@ def command(
     **settings: Any,
 ) -> None:
     """Show what MODEL sees in each SOURCE, an image or a folder of images."""
+    require_pillow()  # before the seconds that a first load takes
     files = _image_files(sources)
     targets = dict(zip(files, _targets(files, save), strict=True)) if save else {}
     model = with_zoo_batch(model, batch)

@@ -75,13 +75,12 @@ def _save(plan: Plan, output: Path) -> None:
 
 def _lines(plan: Plan) -> Iterator[str]:
     from hwrt.benchmark.report import milliseconds
-    from hwrt.measure.statistics import describe
 
     for measurement in plan.measurements:
         mark = "*" if measurement.candidate == plan.candidate else " "
         if measurement.samples_s:
-            summary = describe(measurement.samples_s)
-            told = f"median {milliseconds(summary.median)} ms, n {summary.n}"
+            score, n = milliseconds(measurement.score_s), len(measurement.samples_s)
+            told = f"lower quartile {score} ms, n {n}"
         else:
             told = f"{measurement.status}: {measurement.reason}"
         yield f"{mark} {measurement.candidate}: {told}"

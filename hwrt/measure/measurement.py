@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from hwrt.errors import InputError
 from hwrt.measure.output_error import OutputError
+from hwrt.measure.percentile import nearest_rank
 from hwrt.measure.warm_up import WarmUp
 from hwrt.spec import Options, Placement
 
@@ -97,6 +98,14 @@ class Measurement:
                 f"a measurement with status {self.status!r} has {len(self.samples_s)} samples",
                 hint="only what answers rightly has a latency",
             )
+
+    @property
+    def score_s(self) -> float | None:
+        """What decides between candidates: the lower quartile of the samples, in seconds.
+
+        Bursts of load lift a median, and one lucky run sets a minimum.  None without samples.
+        """
+        return nearest_rank(self.samples_s, 0.25) if self.samples_s else None
 
     def to_json(self) -> dict[str, Any]:
         """Values for JSON, from which ``from_json`` makes an equal measurement."""

@@ -73,8 +73,8 @@ def _check_plan_fits(plan: Plan, wish: Wish) -> None:
     for name, differs in contradictions.items():
         if differs:
             raise InputError(
-                f"the plan is for {plan.candidate}, shapes {plan.key.shapes or 'as in the file'}, "
-                f"which is not the {name} asked for",
+                f"{name}= asks for something else than the plan, which is for {plan.candidate}, "
+                f"shapes {plan.key.shapes or 'as in the file'}",
                 hint=f"leave {name}= out, or tune anew",
             )
 

@@ -25,8 +25,10 @@ def check_shapes(model: ModelInfo, shapes: Mapping[str, Sequence[int | Range]] |
             raise InputError(
                 f"shapes gives {name!r} {shape!r}", hint="give a size for each dimension"
             )
-        checked[name] = tuple(_check_size(name, size) for size in shape)
-        specs[name].bounded(checked[name])
+        sizes = tuple(_check_size(name, size) for size in shape)
+        specs[name].bounded(sizes)
+        if sizes != specs[name].shape:  # what the file fixes is no other plan
+            checked[name] = sizes
     return checked
 
 

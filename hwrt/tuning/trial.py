@@ -142,7 +142,7 @@ class Trial:
             )
 
     def score_s(self) -> float:
-        """The lower quartile: bursts of load lift a median, one lucky run sets a minimum."""
+        """What the samples so far amount to, as ``Measurement.score_s`` of the finished ones."""
         return nearest_rank(self.samples_s, 0.25)
 
     def finish(self) -> Measurement:

@@ -18,7 +18,7 @@ from hwrt.vision.results import Classification, Detections
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-__all__ = ["SUFFIXES", "draw", "encode", "read_image", "write_image"]
+__all__ = ["SUFFIXES", "draw", "encode", "read_image", "require_pillow", "write_image"]
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """What a file in a folder is named to be taken for an image."""
@@ -39,6 +39,11 @@ _DAMAGE = (
     KeyError,
     struct.error,
 )
+
+
+def require_pillow() -> None:
+    """Raise HwrtError, saying how to get it, where Pillow is not installed."""
+    _pillow()
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

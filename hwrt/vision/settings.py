@@ -213,9 +213,23 @@ def _refuse_unserved(task: str | None, info: ModelInfo) -> None:
         )
 
 
+# How the command line gives each setting; mean and std are levels of 0 to 255.
+_EXAMPLES = {
+    "task": "--task classify|detect",
+    "labels": "--labels FILE",
+    "mean": "--mean 123.7,116.3,103.5",
+    "std": "--std 58.4,57.1,57.4",
+    "resize": "--resize letterbox|stretch|crop",
+    "size": "--size HEIGHTxWIDTH",
+    "layout": "--layout NCHW|NHWC",
+    "colour": "--colour rgb|bgr",
+}
+
+
 def _missing(keys: list[str], info: ModelInfo, sidecar: Path) -> InputError:
     return InputError(
         f"{info.path} does not say its {', '.join(keys)}",
-        hint=f"give {keys[0]}= to hwrt.vision.load or --{keys[0]} to hwrt run; or write {sidecar}, "
-        f"which `hwrt inspect {info.path} --init` begins; or add it to the model's metadata",
+        hint=f"give hwrt run {' '.join(_EXAMPLES[key] for key in keys)} (the same names are "
+        f"arguments of hwrt.vision.load); or write them into {sidecar}, which "
+        f"`hwrt inspect {info.path} --init` begins; or add them to the model's metadata",
     )

@@ -50,7 +50,12 @@ def test_a_shape_that_is_given_goes_before_the_batch() -> None:
     assert {"shapes": {"x0": (1, 9)}} == arguments
 
 
-@pytest.mark.parametrize("shape", [(2, 3), (None, None), (), None])
+def test_a_batch_for_a_model_of_another_fixed_one_is_an_error() -> None:
+    with pytest.raises(InputError, match="has a fixed first dimension, not a batch of 4"):
+        with_batch(info((2, 3)), {}, 4)
+
+
+@pytest.mark.parametrize("shape", [(None, None), (), None])
 def test_a_batch_that_does_not_tell_the_shape_is_an_error(
     shape: tuple[int | None, ...] | None,
 ) -> None:
