@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+import hwrt
+
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 def test_the_ten_lines_of_python_run(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("openvino")
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    example, _ = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
     exec(compile(example, str(README), "exec"), {})
 
@@ -21,6 +23,18 @@ def test_the_ten_lines_of_python_run(capsys: pytest.CaptureFixture[str]) -> None
     assert lines[0].startswith("(1, 1000) on ")
     assert len(lines) == 3
     assert all(" ok " in line for line in lines[1:])
+
+
+def test_the_detector_example_runs(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    read_image = pytest.importorskip("hwrt.vision.images").read_image
+    _, example = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(shared / "models")
+    names = {"hwrt": hwrt, "frame": read_image(shared / "images" / "bus.jpg")}
+
+    exec(compile(example, str(README), "exec"), names)
+
+    assert sorted(set(names["found"].labels)) == ["bus", "person"]
 
 
 def test_every_linked_file_is_there() -> None:
