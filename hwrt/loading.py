@@ -27,7 +27,7 @@ from hwrt.tuning.shapes import check_shapes
 from hwrt.tuning.tuner import compiled_dir, measure, require_winner
 from hwrt.tuning.wish import Effort, Wish, names_of
 
-__all__ = ["backend_names", "given_feeds", "inspect", "load", "tune"]
+__all__ = ["given_feeds", "inspect", "load", "make_wish", "tune"]
 
 _MOST_SAMPLES = 16
 _CACHED = "cached plan"
@@ -69,14 +69,15 @@ def load(
     configure()
     opened = open_model(source, cache)
     info = opened.info
-    wish = Wish(
-        threads=threads if threads is not None else allowed_threads(),
-        backends=backend_names(backend),
+    wish = make_wish(
+        info,
+        backend=backend,
         device=device,
-        shapes=check_shapes(info, shapes),
+        shapes=shapes,
         objective=objective,
         accuracy=accuracy,
-        max_memory_bytes=_bytes(max_memory_mb),
+        threads=threads,
+        max_memory_mb=max_memory_mb,
     )
     _check_tuning(tune, budget_s, plan=plan, options=options, samples=samples)
     if options is not None:
@@ -132,15 +133,17 @@ def tune(
     """
     configure()
     opened = open_model(source, cache)
-    wish = Wish(
-        threads=threads if threads is not None else allowed_threads(),
-        backends=backend_names(backend),
+    wish = make_wish(
+        opened.info,
+        backend=backend,
         device=device,
-        shapes=check_shapes(opened.info, shapes),
+        shapes=shapes,
         objective=objective,
         accuracy=accuracy,
-        max_memory_bytes=_bytes(max_memory_mb),
+        threads=threads,
+        max_memory_mb=max_memory_mb,
     )
+    _check_tuning("auto", budget_s)
     feeds = given_feeds(samples, opened.info)
     try:
         with progress_bar(progress) as shown:
@@ -162,8 +165,19 @@ def inspect(source: ModelSource, *, cache: Cache = True) -> ModelInfo:
     return opened.info
 
 
-def backend_names(backend: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """The ``backend`` argument as a tuple.  Raises InputError for a name that is not installed."""
+def make_wish(
+    info: ModelInfo,
+    *,
+    backend: str | Sequence[str] | None = None,
+    device: str | None = None,
+    shapes: GivenShapes | None = None,
+    objective: str = "latency",
+    accuracy: str = "f32",
+    threads: int | None = None,
+    max_memory_mb: int | None = None,
+    every_candidate: bool = False,
+) -> Wish:
+    """The arguments of a load, checked.  Raises InputError for one that is wrong."""
     names = names_of(backend)
     for name in names or ():
         if name not in registry.names():
@@ -171,7 +185,16 @@ def backend_names(backend: str | Sequence[str] | None) -> tuple[str, ...] | None
                 f"there is no backend {name!r}",
                 hint=f"there are {', '.join(registry.names()) or 'none'}",
             )
-    return names
+    return Wish(
+        threads=threads if threads is not None else allowed_threads(),
+        backends=names,
+        device=device,
+        shapes=check_shapes(info, shapes),
+        objective=objective,
+        accuracy=accuracy,
+        max_memory_bytes=_bytes(max_memory_mb),
+        every_candidate=every_candidate,
+    )
 
 
 def given_feeds(samples: Samples | None, info: ModelInfo) -> list[dict[str, Array]] | None:

@@ -12,20 +12,19 @@ import hwrt
 from hwrt.backend import Array
 from hwrt.benchmark.report import Report, Result
 from hwrt.errors import InputError, SessionError
-from hwrt.loading import GivenShapes, Samples, backend_names, given_feeds
+from hwrt.loading import GivenShapes, Samples, given_feeds, make_wish
 from hwrt.machine.conditions import conditions
 from hwrt.machine.fingerprint import fingerprint
 from hwrt.machine.fingerprint import key as machine_key
-from hwrt.machine.limits import allowed_threads
 from hwrt.machine.versions import versions
 from hwrt.measure.preset import PRESETS, Preset
 from hwrt.measure.statistics import describe
 from hwrt.measure.verdict import Verdict, judge
 from hwrt.source import Cache, ModelSource, open_model
 from hwrt.spec import Progress
-from hwrt.tuning.shapes import check_shapes, typical_shapes
+from hwrt.tuning.shapes import typical_shapes
 from hwrt.tuning.tuner import Evidence, measure
-from hwrt.tuning.wish import Effort, Wish
+from hwrt.tuning.wish import Effort
 
 __all__ = ["SCENARIOS", "bench"]
 
@@ -63,11 +62,12 @@ def bench(
     rules = _preset(scenario, preset)
     opened = open_model(source, cache)
     info = opened.info
-    wish = Wish(
-        threads=threads if threads is not None else allowed_threads(),
-        backends=backend_names(backend),
+    wish = make_wish(
+        info,
+        backend=backend,
         device=device,
-        shapes=check_shapes(info, shapes),
+        shapes=shapes,
+        threads=threads,
         objective=objective,
         accuracy=accuracy,
         every_candidate=True,
