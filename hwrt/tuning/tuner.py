@@ -19,6 +19,7 @@ from hwrt.backend import Array
 from hwrt.errors import HwrtError, NoBackend
 from hwrt.machine.conditions import Conditions, conditions
 from hwrt.measure.measurement import Measurement
+from hwrt.measure.output_error import compare, within, worst
 from hwrt.spec import ModelInfo, Shapes
 from hwrt.tuning.feeds import random_feeds, write_feeds
 from hwrt.tuning.search import Found, Search, search
@@ -146,13 +147,16 @@ def _reference(
         try:
             trial.compile(task, _cache(task, judge))
             outputs = trial.answer(task, "reference")
+            again = trial.answer(task, "reference-again")
         except HwrtError as exc:
-            outputs = None
+            outputs = again = None
             trial.fail(str(exc))
         finally:
             trial.finish()
-        if outputs is not None:
-            return outputs, str(judge.candidate), None
+        if outputs is not None and again is not None:
+            if within(worst(map(compare, again, outputs)), task.tolerance) is None:
+                return outputs, str(judge.candidate), None
+            trial.fail("its outputs differ from one run to the next")
         reasons.append(f"{judge.candidate.backend}: {trial.measurement.reason}")
     if not reasons:
         return None, None, "no backend here offers a reference for this model"

@@ -103,6 +103,19 @@ def test_without_a_reference_the_evidence_is_unverified(
     assert reason(evidence, "nan") == "rejected: there is a NaN in its outputs"
 
 
+def test_a_reference_that_contradicts_itself_judges_nobody(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good", "RandomJudge")
+
+    evidence = tuned(relu_model())
+
+    assert evidence.winner is not None
+    assert evidence.unverified == (
+        "no reference could be run: randomjudge: its outputs differ from one run to the next"
+    )
+
+
 def test_an_exclusive_device_holds_one_process_at_a_time(
     install: Install, relu_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
