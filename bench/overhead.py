@@ -166,7 +166,7 @@ def per_call_us(call: Call, runs: int) -> float:
     return (time.perf_counter_ns() - start) / runs / 1000
 
 
-def measure(pair: Pair, rounds: int) -> list[tuple[float, float]]:
+def measure(pair: Pair, rounds: int, *, ours_first: bool) -> list[tuple[float, float]]:
     """(ours, vendor's) in microseconds per call, for each round."""
     gc.disable()
     for call in (pair.ours, pair.vendors):
@@ -174,7 +174,7 @@ def measure(pair: Pair, rounds: int) -> list[tuple[float, float]]:
     found = []
     for i in range(rounds):
         # Who goes first alternates: the second may find warmer caches.
-        if i % 2:
+        if (i % 2 == 0) == ours_first:
             ours, vendors = per_call_us(pair.ours, pair.runs), per_call_us(pair.vendors, pair.runs)
         else:
             vendors, ours = per_call_us(pair.vendors, pair.runs), per_call_us(pair.ours, pair.runs)
@@ -215,7 +215,9 @@ def main() -> None:
                 (onnxruntime_pairs, openvino_pairs), range(SETUPS)
             ):
                 for pair in vendor(path, feed, runs, ours_first=bool(setup % 2)):
-                    found = measure(pair, max(1, arguments.rounds // SETUPS))
+                    # Whoever is made first is not always the one that is timed first.
+                    each = max(1, arguments.rounds // SETUPS)
+                    found = measure(pair, each, ours_first=bool(setup & 2))
                     rounds.setdefault(pair.name, []).extend(found)
                     last[pair.name] = pair
     results = [summary(last[name], found) for name, found in rounds.items()]
