@@ -137,7 +137,7 @@ class Session:
 
     def __repr__(self) -> str:
         return (
-            f"<hwrt.Session {self.info.name or self.info.path.name}: {self.plan.candidate}"
+            f"<hwrt.Session {self.info.path.name}: {self.plan.candidate}"
             f"{', closed' if self._closed else ''}>"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
@@ -12,7 +12,7 @@ from hwrt.measure.percentile import nearest_rank
 from hwrt.measure.warm_up import WarmUp
 from hwrt.spec import Options, Placement
 
-__all__ = ["Candidate", "Cold", "Measurement", "Status"]
+__all__ = ["Candidate", "Cold", "Measurement", "Status", "score"]
 
 _T = TypeVar("_T")
 
@@ -101,11 +101,8 @@ class Measurement:
 
     @property
     def score_s(self) -> float | None:
-        """What decides between candidates: the lower quartile of the samples, in seconds.
-
-        Bursts of load lift a median, and one lucky run sets a minimum.  None without samples.
-        """
-        return nearest_rank(self.samples_s, 0.25) if self.samples_s else None
+        """What decides between candidates, in seconds, by ``score``; None without samples."""
+        return score(self.samples_s) if self.samples_s else None
 
     def to_json(self) -> dict[str, Any]:
         """Values for JSON, from which ``from_json`` makes an equal measurement."""
@@ -129,6 +126,11 @@ class Measurement:
         Names that it does not know are left alone: a report keeps more beside a measurement.
         """
         return _read("measurement", lambda: _measurement(document))
+
+
+def score(samples_s: Sequence[float]) -> float:
+    """The lower quartile: bursts of load lift a median, and one lucky run sets a minimum."""
+    return nearest_rank(samples_s, 0.25)
 
 
 def _candidate(document: Mapping[str, Any]) -> Candidate:

@@ -15,7 +15,6 @@ from hwrt.errors import HwrtError
 from hwrt.machine.conditions import Conditions
 from hwrt.measure.measurement import Cold, Measurement
 from hwrt.measure.output_error import F32, QUANTIZED, OutputError, Tolerance, compare, within, worst
-from hwrt.measure.percentile import nearest_rank
 from hwrt.measure.warm_up import WarmUp
 from hwrt.model import memo
 from hwrt.spec import ModelInfo, Placement
@@ -140,10 +139,6 @@ class Trial:
             self.measurement = dataclasses.replace(
                 self.measurement, peak_rss_bytes=taken["peak_rss_bytes"]
             )
-
-    def score_s(self) -> float:
-        """What the samples so far amount to, as ``Measurement.score_s`` of the finished ones."""
-        return nearest_rank(self.samples_s, 0.25)
 
     def finish(self) -> Measurement:
         """End the process; the measurement with its samples."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from hwrt.backend import Array
 from hwrt.errors import HwrtError, NoBackend
 from hwrt.machine.conditions import Conditions, conditions
-from hwrt.measure.measurement import Measurement
+from hwrt.measure.measurement import Measurement, score
 from hwrt.measure.output_error import compare, within, worst
 from hwrt.spec import ModelInfo, Shapes
 from hwrt.tuning.feeds import random_feeds, write_feeds
@@ -47,7 +47,6 @@ class Evidence:
     """
 
     measurements: tuple[Measurement, ...]
-    scores_s: tuple[float | None, ...]
     stamps: Mapping[str, str]
     dropped: Mapping[str, str]
     reference: str | None
@@ -57,7 +56,11 @@ class Evidence:
     @property
     def winner(self) -> int | None:
         """The index of the fastest right candidate; None where there is none."""
-        right = [(score, i) for i, score in enumerate(self.scores_s) if score is not None]
+        right = [
+            (measurement.score_s, i)
+            for i, measurement in enumerate(self.measurements)
+            if measurement.score_s is not None
+        ]
         return min(right)[1] if right else None
 
 
@@ -98,11 +101,8 @@ def measure(
             for trial in trials:
                 trial.finish()
             found.close()
-    scores = tuple(trial.score_s() if trial.samples_s else None for trial in trials)
-    measurements = tuple(trial.measurement for trial in trials)
     return Evidence(
-        measurements,
-        scores,
+        tuple(trial.measurement for trial in trials),
         found.stamps,
         found.dropped,
         judge,
@@ -215,11 +215,13 @@ def _progress(trial: Trial, effort: Effort) -> float:
 
 
 def _near_best(trials: Sequence[Trial], racing: list[Trial]) -> list[Trial]:
-    scores = [trial.score_s() for trial in trials if trial.samples_s]
+    scores = [score(trial.samples_s) for trial in trials if trial.samples_s]
     if not scores:
         return racing
     limit = _PRUNE_RATIO * min(scores)
-    return [trial for trial in racing if trial.rounds < _PRUNE_ROUNDS or trial.score_s() <= limit]
+    return [
+        trial for trial in racing if trial.rounds < _PRUNE_ROUNDS or score(trial.samples_s) <= limit
+    ]
 
 
 def _cache(task: Task, found: Found) -> Path | None:
