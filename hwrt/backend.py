@@ -44,8 +44,10 @@ from hwrt.spec import (
     Placement,
     Preprocess,
     Progress,
+    Quantization,
     Range,
     Shapes,
+    Signature,
     TensorSpec,
 )
 
@@ -69,10 +71,12 @@ __all__ = [
     "Placement",
     "Preprocess",
     "Progress",
+    "Quantization",
     "Range",
     "Request",
     "SessionError",
     "Shapes",
+    "Signature",
     "TensorSpec",
     "UnsupportedModel",
     "empty_aligned",

@@ -25,8 +25,10 @@ __all__ = [
     "Placement",
     "Preprocess",
     "Progress",
+    "Quantization",
     "Range",
     "Shapes",
+    "Signature",
     "TensorSpec",
 ]
 
@@ -48,18 +50,34 @@ Progress = Callable[[float, str], bool]
 """``progress(fraction, text)``, fraction in 0..1; a False from it asks to stop."""
 
 
+class Quantization(NamedTuple):
+    """What the integers of a tensor stand for: ``real = scale * (integer - zero_point)``.
+
+    ``scale`` and ``zero_point`` have one element each for the whole tensor (``axis`` is None), or
+    one for each index of the dimension ``axis``.
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+
+
 @dataclass(frozen=True)
 class TensorSpec:
     """Name, NumPy dtype and shape of one input or output.
 
     A None in ``shape`` is a dynamic dimension; ``shape`` is None where even the rank is open.
     ``dim_names`` holds the file's names of the dimensions, None where it gives none.
+    ``quantization`` is what the file says its integers stand for, None for plain numbers.
+    ``aliases`` are further names by which the file, and so a vendor, knows this tensor.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int | None, ...] | None
     dim_names: tuple[str | None, ...] | None = field(default=None, compare=False)
+    quantization: Quantization | None = field(default=None, compare=False)
+    aliases: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_fixed(self) -> bool:
@@ -107,9 +125,20 @@ def _may_become(own: int | None, size: int | Range) -> bool:
     return size >= 0 if own is None else size == own
 
 
+class Signature(NamedTuple):
+    """One of the functions that a file names: the names of its inputs and of its outputs."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file says of itself, read without running it."""
+    """What a model file says of itself, read without running it.
+
+    ``signatures`` are the functions that the file names (TFLite's); ``inputs`` and ``outputs`` are
+    those of ``signature``, the one that is run, or of the file's only graph where it is None.
+    """
 
     path: Path
     format: str
@@ -126,6 +155,8 @@ class ModelInfo:
     parameters: int | None = None
     external_files: tuple[Path, ...] = ()
     quantized: bool = False
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
+    signature: str | None = None
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from typing import Any
 from hwrt.errors import UnsupportedModel
 from hwrt.files import write_atomically
 from hwrt.model.dtypes import dtype_named
-from hwrt.spec import ModelInfo, TensorSpec
+from hwrt.spec import ModelInfo, Quantization, Signature, TensorSpec
 
 __all__ = ["from_json", "recall", "remember", "to_json"]
 
-_SCHEMA = "hwrt.model/1"
+_SCHEMA = "hwrt.model/2"
 _COARSEST_CLOCK_NS = 2_000_000_000
 _log = logging.getLogger("hwrt")
 
@@ -87,6 +87,7 @@ def to_json(info: ModelInfo) -> dict[str, Any]:
         "metadata": dict(info.metadata),
         "operators": dict(info.operators),
         "external_files": [str(file) for file in info.external_files],
+        "signatures": dict(info.signatures),
     }
 
 
@@ -103,23 +104,34 @@ def from_json(values: Mapping[str, Any]) -> ModelInfo:
             "inputs": tuple(map(_spec_from_json, values["inputs"])),
             "outputs": tuple(map(_spec_from_json, values["outputs"])),
             "external_files": tuple(map(Path, values["external_files"])),
+            "signatures": {
+                name: Signature(*map(tuple, names)) for name, names in values["signatures"].items()
+            },
         }
     )
 
 
 def _spec_to_json(spec: TensorSpec) -> dict[str, Any]:
     dtype = "object" if spec.dtype.hasobject else spec.dtype.name
-    return {"name": spec.name, "dtype": dtype, "shape": spec.shape, "dim_names": spec.dim_names}
+    return {**vars(spec), "dtype": dtype}
 
 
 def _spec_from_json(values: Mapping[str, Any]) -> TensorSpec:
-    shape, names = values["shape"], values["dim_names"]
+    shape, names, quantization = (values[key] for key in ("shape", "dim_names", "quantization"))
     return TensorSpec(
         values["name"],
         dtype_named(values["dtype"], owner=f"the remembered tensor {values['name']!r}"),
         None if shape is None else tuple(shape),
         None if names is None else tuple(names),
+        None if quantization is None else _quantization_from_json(*quantization),
+        tuple(values["aliases"]),
     )
+
+
+def _quantization_from_json(
+    scale: Iterable[float], zero_point: Iterable[int], axis: int | None
+) -> Quantization:
+    return Quantization(tuple(scale), tuple(zero_point), axis)
 
 
 def _entry_path(path: Path, folder: Path) -> Path:

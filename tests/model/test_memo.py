@@ -13,7 +13,7 @@ import pytest
 
 from hwrt.model.dtypes import dtype_named
 from hwrt.model.memo import from_json, recall, remember, to_json
-from hwrt.spec import ModelInfo, TensorSpec
+from hwrt.spec import ModelInfo, Quantization, Signature, TensorSpec
 
 LATER_NS = 10_000_000_000
 FULL = ModelInfo(
@@ -24,6 +24,13 @@ FULL = ModelInfo(
     inputs=(
         TensorSpec("x", np.dtype(np.float32), (None, 3, 0), ("N", None, None)),
         TensorSpec("open", np.dtype(object), None),
+        TensorSpec(
+            "q",
+            np.dtype(np.int8),
+            (1, 2),
+            quantization=Quantization((0.1, 0.2), (0, -128), 1),
+            aliases=("serving_default_q:0",),
+        ),
         TensorSpec("b", dtype_named("bfloat16", owner="b"), ()),
     ),
     outputs=(TensorSpec("y", np.dtype(bool), (None,), (None,)),),
@@ -36,6 +43,8 @@ FULL = ModelInfo(
     parameters=12,
     external_files=(Path("/models/w.bin"),),
     quantized=True,
+    signatures={"serving_default": Signature(("x", "open"), ("y",))},
+    signature="serving_default",
 )
 
 
@@ -60,6 +69,7 @@ def keep(info: ModelInfo, folder: Path) -> None:
 
 def test_a_model_info_survives_json_exactly() -> None:
     copy = from_json(json.loads(json.dumps(to_json(FULL))))
+    fields_of = [vars(spec) for spec in (*copy.inputs, *copy.outputs)]
 
     assert FULL == copy
     assert [spec.dim_names for spec in FULL.inputs] == [spec.dim_names for spec in copy.inputs]
@@ -67,6 +77,7 @@ def test_a_model_info_survives_json_exactly() -> None:
     assert [type(getattr(FULL, f.name)) for f in fields(FULL)] == [
         type(getattr(copy, f.name)) for f in fields(copy)
     ]
+    assert [vars(spec) for spec in (*FULL.inputs, *FULL.outputs)] == fields_of
 
 
 def test_an_unchanged_model_is_remembered(info: ModelInfo, folder: Path) -> None:
@@ -163,7 +174,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "truncated": lambda data: data[: len(data) // 2],
     "not JSON": lambda _: b"\x00\xff\x00",
     "not an object": lambda _: b"[1, 2]",
-    "another schema": lambda data: data.replace(b"hwrt.model/1", b"hwrt.model/0"),
+    "another schema": lambda data: data.replace(b"hwrt.model/2", b"hwrt.model/0"),
     "an altered value": lambda data: data.replace(b'"net"', b'"met"'),
     "a lost field": lambda data: data.replace(b'"sha256"', b'"sha255"'),
     "too deep": lambda _: b"[" * 100_000,
