@@ -10,17 +10,15 @@ import pytest
 
 from hwrt.backend import Backend, BackendFailure, InputError, Options
 from hwrt.model import read
+from hwrt.testing import BackendConformance, models
+from hwrt.testing.checking import Compile, check, noise
 from hwrt_onnxruntime import diagnosis
 from hwrt_onnxruntime.diagnosis import findings
-
-from . import models
-from .checking import Compile, check, noise
-from .contract import BackendContract
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 
-class TestOnnxRuntime(BackendContract):
+class TestOnnxRuntime(BackendConformance):
     vendor = "onnxruntime"
 
     @pytest.fixture

@@ -21,16 +21,14 @@ from hwrt.backend import (
     UnsupportedModel,
 )
 from hwrt.model import read
+from hwrt.testing import BackendConformance, models
+from hwrt.testing.checking import Compile, check, check_request, noise
 from hwrt_openvino.diagnosis import findings
-
-from . import models
-from .checking import Compile, check, check_request, noise
-from .contract import BackendContract
 
 openvino = pytest.importorskip("openvino", reason="openvino is not installed")
 
 
-class TestOpenVino(BackendContract):
+class TestOpenVino(BackendConformance):
     vendor = "openvino"
     unsupported: ClassVar[Mapping[str, str]] = {
         "test_every_rank_and_no_elements[(0,)]": "openvino drops an input of shape (0,)",

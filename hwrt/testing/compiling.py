@@ -1,10 +1,13 @@
+# ruff: noqa: D102 - the name of a test says what it shows
 """What ``Backend.compile`` promises: options, shapes, files, faults."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,13 +25,12 @@ from hwrt.backend import (
     UnsupportedModel,
     intact,
 )
+from hwrt.testing import models
+from hwrt.testing.checking import Compile, check, check_request, noise
 
-from . import models
-from .checking import Compile, check, check_request, noise
 
-
-class CompileContract:
-    """The part of BackendContract that is about ``compile``."""
+class Compiling:
+    """The part of BackendConformance that is about ``compile``."""
 
     # -- options --------------------------------------------------------------------------------
 
@@ -99,7 +101,10 @@ class CompileContract:
         preprocess = Preprocess("x", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
         made = compiled(model, preprocess=preprocess)
 
-        taken = {None: ("float32", (1, 3, 4, 4)), preprocess: ("uint8", (1, 4, 4, 3))}
+        taken: dict[Any, Any] = {
+            None: ("float32", (1, 3, 4, 4)),
+            preprocess: ("uint8", (1, 4, 4, 3)),
+        }
         assert taken[made.preprocess] == (made.inputs[0].dtype, made.inputs[0].shape)
 
     # -- shapes ---------------------------------------------------------------------------------
@@ -329,7 +334,7 @@ def _flip_a_bit(artefact: Path) -> None:
     artefact.write_bytes(data)
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[Path], Any]] = {
     "flip a bit": _flip_a_bit,
     "truncate": lambda artefact: os.truncate(artefact, artefact.stat().st_size // 2),
     "empty": lambda artefact: os.truncate(artefact, 0),

@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - the name of a test says what it shows
 """What hwrt.backend promises, as tests that every backend's test class inherits."""
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ import numpy as np
 import pytest
 
 from hwrt.backend import Backend, SessionError
+from hwrt.testing import models
+from hwrt.testing.checking import Compile, check_request, noise
+from hwrt.testing.compiling import Compiling
+from hwrt.testing.requesting import Requesting
 
-from . import models
-from .checking import Compile, check_request, noise
-from .contract_compile import CompileContract
-from .contract_request import RequestContract
 
-
-class BackendContract(CompileContract, RequestContract):
+class BackendConformance(Compiling, Requesting):
     """The tests of any backend: a subclass gives the fixture ``backend`` and ``vendor``."""
 
     vendor: ClassVar[str]

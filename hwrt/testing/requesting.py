@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - the name of a test says what it shows
 """What ``Request`` promises: run and infer, shapes, bind."""
 
 from __future__ import annotations
@@ -9,17 +10,16 @@ import numpy as np
 import pytest
 
 from hwrt.backend import InputError
-
-from . import models
-from .checking import Compile, check, check_request, noise
+from hwrt.testing import models
+from hwrt.testing.checking import Compile, check, check_request, noise
 
 DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 # Below, and well above, what a backend might rather copy than hand over.
 SIZES = (16, 1 << 18)
 
 
-class RequestContract:
-    """The part of BackendContract that is about ``run``, ``infer``, ``resize`` and ``bind``."""
+class Requesting:
+    """The part of BackendConformance that is about ``run``, ``infer``, ``resize`` and ``bind``."""
 
     # -- run and infer --------------------------------------------------------------------------
 

@@ -1,3 +1,4 @@
+# ruff: noqa: D102, D103 - the name of a test says what it shows
 """How the contract tests compile a model and check what its requests give."""
 
 from __future__ import annotations
