@@ -33,6 +33,7 @@ from hwrt.errors import (
 )
 from hwrt.files import intact, publish, temporary_beside
 from hwrt.memory import empty_aligned
+from hwrt.packing import element_bits, pack_elements, unpack_elements
 from hwrt.spec import (
     Device,
     Finding,
@@ -79,10 +80,13 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "UnsupportedModel",
+    "element_bits",
     "empty_aligned",
     "intact",
+    "pack_elements",
     "publish",
     "temporary_beside",
+    "unpack_elements",
 ]
 
 API_VERSION = 1

@@ -15,13 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("cli",),
     ("benchmark",),
-    ("vision",),
+    ("vision", "onnx_backend"),
     ("session", "loading"),
     ("tuning", "source"),
     ("registry", "measure", "testing", "zoo", "cache", "progress"),
     ("model", "machine", "_kernels"),
     ("backend",),
-    ("spec", "errors", "files", "memory", "log", "text"),
+    ("spec", "errors", "files", "memory", "packing", "log", "text"),
 )
 LEVEL = {room: len(LAYERS) - i for i, row in enumerate(LAYERS) for room in row}
 # Within one row: what may look at its neighbour, and why.
