@@ -1,0 +1,130 @@
+"""Numbers made into the integers of a quantised tensor, and back.
+
+The NumPy code here is the definition that faster kernels are tested against.  Source: ONNX's
+QuantizeLinear and DequantizeLinear, https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html;
+TFLite's integers mean the same, https://ai.google.dev/edge/litert/models/quantization_spec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from hwrt.errors import InputError
+
+__all__ = ["dequantize", "quantize"]
+
+_INTEGERS = ("int8", "uint8", "int16", "uint16")
+
+Scale = float | Sequence[float] | NDArray[Any]
+ZeroPoint = int | Sequence[int] | NDArray[Any]
+
+
+def quantize(
+    x: NDArray[Any],
+    scale: Scale,
+    zero_point: ZeroPoint,
+    dtype: DTypeLike,
+    out: NDArray[Any] | None = None,
+    *,
+    axis: int | None = None,
+) -> NDArray[Any]:
+    """The integers ``round(x / scale) + zero_point``, saturated to the range of ``dtype``.
+
+    ``x`` holds floats of any shape; the arithmetic is float32, halves are rounded to the even
+    neighbour, infinities saturate and NaN becomes the zero point.  ``dtype`` is int8, uint8, int16
+    or uint16.  ``scale`` and ``zero_point`` are one number each, or one for each index of the
+    dimension ``axis``.  ``out`` takes the result where it is given, which must have the shape of x
+    and the dtype; it is returned.
+    """
+    values = np.asarray(x)
+    if values.dtype.kind != "f":
+        raise InputError(f"x is {values.dtype}", hint="give floats")
+    kind = _integer(dtype)
+    scales, zeros = _parameters(scale, zero_point, axis, values.shape, kind)
+    limits = np.iinfo(kind)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities saturate, NaN follows
+        levels = np.rint(values.astype(np.float32, copy=False) / scales) + zeros
+    levels = np.clip(np.where(np.isnan(levels), zeros, levels), limits.min, limits.max)
+    if out is None:
+        return levels.astype(kind)
+    _check_out(out, values.shape, kind)
+    np.copyto(out, levels, casting="unsafe")
+    return out
+
+
+def dequantize(
+    q: NDArray[Any],
+    scale: Scale,
+    zero_point: ZeroPoint,
+    out: NDArray[Any] | None = None,
+    *,
+    axis: int | None = None,
+) -> NDArray[np.float32]:
+    """The numbers ``(q - zero_point) * scale`` in float32, for integers as ``quantize`` gives them.
+
+    ``scale``, ``zero_point``, ``axis`` and ``out`` are as for ``quantize``; ``out`` is float32.
+    """
+    integers = np.asarray(q)
+    kind = _integer(integers.dtype)
+    scales, zeros = _parameters(scale, zero_point, axis, integers.shape, kind)
+    # A difference of 16-bit integers is exact in float32.
+    if out is None:
+        out = np.empty(integers.shape, np.float32)
+    _check_out(out, integers.shape, np.dtype(np.float32))
+    np.subtract(integers, zeros, out=out, dtype=np.float32)
+    np.multiply(out, scales, out=out)
+    return out
+
+
+def _integer(dtype: DTypeLike) -> np.dtype[Any]:
+    kind = np.dtype(dtype)
+    if kind.name not in _INTEGERS:
+        raise InputError(f"the dtype is {kind}", hint=f"it is one of {', '.join(_INTEGERS)}")
+    return kind
+
+
+def _parameters(
+    scale: Scale,
+    zero_point: ZeroPoint,
+    axis: int | None,
+    shape: tuple[int, ...],
+    kind: np.dtype[Any],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scale and zero point in float32, shaped to go along ``axis`` of ``shape``."""
+    scales, zeros = np.asarray(scale, np.float32), np.asarray(zero_point, np.float64)
+    if not (np.isfinite(scales) & (scales > 0)).all():
+        raise InputError(f"the scale is {scale!r:.80}", hint="give finite numbers above 0")
+    limits = np.iinfo(kind)
+    if not ((zeros >= limits.min) & (zeros <= limits.max) & (zeros == np.rint(zeros))).all():
+        raise InputError(
+            f"the zero point is {zero_point!r:.80}",
+            hint=f"give integers of {kind}: {limits.min} to {limits.max}",
+        )
+    if axis is not None and not -len(shape) <= axis < len(shape):
+        raise InputError(f"axis is {axis} for the shape {shape}", hint="give one of its dimensions")
+    count = 1 if axis is None else shape[axis]
+    if scales.size not in (1, count) or zeros.size not in (1, count):
+        raise InputError(
+            f"there are {scales.size} scales and {zeros.size} zero points for axis={axis} of the "
+            f"shape {shape}",
+            hint=f"give 1, or {count}",
+        )
+    along = [1] * len(shape)
+    if axis is not None:
+        along[axis] = -1
+    return (
+        scales.reshape(along if scales.size > 1 else ()),
+        zeros.astype(np.float32).reshape(along if zeros.size > 1 else ()),
+    )
+
+
+def _check_out(out: NDArray[Any], shape: tuple[int, ...], kind: np.dtype[Any]) -> None:
+    if not isinstance(out, np.ndarray) or out.dtype != kind or out.shape != shape:
+        shown = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise InputError(f"out is {shown}", hint=f"give an array of {kind} {shape}")
+    if not out.flags.writeable:
+        raise InputError("out is read-only", hint="give an array that can be written")
