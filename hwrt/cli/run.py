@@ -13,7 +13,8 @@ import click
 from hwrt.cli.echo import echo
 from hwrt.cli.options import load_options, with_zoo_batch
 from hwrt.vision.images import SUFFIXES, draw, read_image, require_pillow, write_image
-from hwrt.vision.pipeline import Classifier, Detector, load
+from hwrt.vision.loading import load
+from hwrt.vision.pipeline import Classifier, Detector
 from hwrt.vision.results import Classification, Detections
 
 __all__ = ["command"]
@@ -59,6 +60,7 @@ def _size(
 @click.option("--resize", help="letterbox, stretch or crop.")
 @click.option("--colour", help="The order of the model's channels: rgb or bgr.")
 @click.option("--layout", help="Of the input, where its shape leaves it open: NCHW or NHWC.")
+@click.option("--boxes", help="What a detector gives: pixels of its input, or fractions of it.")
 @click.option(
     "--save",
     type=click.Path(file_okay=False, path_type=Path),

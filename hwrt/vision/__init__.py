@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from hwrt.vision.geometry import Geometry
-from hwrt.vision.pipeline import Classifier, Detector, load
+from hwrt.vision.loading import load
+from hwrt.vision.pipeline import Classifier, Detector
 from hwrt.vision.postprocess import decode_yolov8, nms, top_k
 from hwrt.vision.preprocess import crop, letterbox, resize
+from hwrt.vision.quantization import dequantize, quantize
 from hwrt.vision.results import Classification, Detections
 
 __all__ = [
@@ -19,9 +21,11 @@ __all__ = [
     "Geometry",
     "crop",
     "decode_yolov8",
+    "dequantize",
     "letterbox",
     "load",
     "nms",
+    "quantize",
     "resize",
     "top_k",
 ]

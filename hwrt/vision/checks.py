@@ -142,6 +142,7 @@ CHECKS: Mapping[str, Check] = {
     "resize": _one_of("letterbox", "stretch", "crop"),
     "size": Check(_size, f"a side in pixels, or height and width, each in 1..{_LARGEST_SIDE}"),
     "layout": _one_of("NCHW", "NHWC"),
+    "boxes": _one_of("pixels", "fractions"),
     "crop_scale": Check(_crop_scale, "a number from 1"),
     "softmax": Check(_true_or_false, "true where the outputs are logits, else false"),
 }

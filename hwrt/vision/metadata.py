@@ -15,7 +15,7 @@ from hwrt.errors import InputError
 __all__ = ["convention", "read_metadata"]
 
 _KEYS = {"labels": "names", "size": "imgsz"}
-_WORDS = frozenset({"task", "colour", "resize", "layout"})
+_WORDS = frozenset({"task", "colour", "resize", "layout", "boxes"})
 _LITERAL_CHARACTERS = 4 << 20
 
 
@@ -38,21 +38,23 @@ def read_metadata(metadata: Mapping[str, str], key: str, source: str) -> Any:
     return value
 
 
-def convention(metadata: Mapping[str, str]) -> Mapping[str, Any]:
+def convention(metadata: Mapping[str, str], model_format: str) -> Mapping[str, Any]:
     """What the exporter that names itself in the metadata defines for all its models.
 
     Ultralytics: RGB in 0..1, NCHW; the whole frame in a letterbox, for classifiers its middle, and
-    probabilities out.
+    probabilities out.  Its TFLite files are NHWC and give boxes as fractions of the input's size.
     https://docs.ultralytics.com/modes/export/
     """
     if metadata.get("author") != "Ultralytics":
         return {}
     classifies = metadata.get("task") == "classify"
+    converted = model_format == "tflite"
     return {
         "colour": "rgb",
         "mean": 0.0,
         "std": 255.0,
-        "layout": "NCHW",
+        "layout": "NHWC" if converted else "NCHW",
+        "boxes": "fractions" if converted else "pixels",
         "resize": "crop" if classifies else "letterbox",
         "crop_scale": 1.0,
         "softmax": False,

@@ -1,11 +1,10 @@
 """Pipelines: preprocess, session and postprocess as one call.
 
-``load("yolov8n.onnx")(frame)`` gives the detections of a frame.
+``hwrt.vision.load("yolov8n.onnx")(frame)`` gives the detections of a frame.
 """
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -15,20 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwrt.errors import InputError, UnsupportedModel
-from hwrt.spec import ModelInfo, TensorSpec
+from hwrt.spec import Quantization, TensorSpec
+from hwrt.vision.frames import check_frame, check_frames, expected
 from hwrt.vision.geometry import Geometry
-from hwrt.vision.postprocess import check_k, check_thresholds, decode_yolov8, top_k
-from hwrt.vision.preprocess import Levels, crop, letterbox, resize
+from hwrt.vision.postprocess import decode_yolov8, top_k
+from hwrt.vision.preprocess import crop, letterbox, resize
+from hwrt.vision.quantization import dequantize, quantize
 from hwrt.vision.results import Classification, Detections
-from hwrt.vision.settings import Settings, Shape, image_shape, resolve
+from hwrt.vision.settings import Settings, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from Python 3.11
 
-__all__ = ["FRAMES", "Classifier", "Detector", "Pipeline", "load"]
-
-FRAMES = ("rgb", "bgr", "gray")
-_FORESEEN_FRAMES = ("nv12", "yuyv")
+__all__ = ["Classifier", "Detector", "Pipeline"]
 
 ResultT = TypeVar("ResultT")
 
@@ -92,7 +90,7 @@ class Pipeline(ABC, Generic[ResultT]):
         if not isinstance(frame, list | tuple):
             raise InputError(
                 f"the frame is of the type {type(frame).__name__}",
-                hint=f"give {_expected(self.frames)}, or a list of such",
+                hint=f"give {expected(self.frames)}, or a list of such",
             )
         size = self._batch_size or len(frame) or 1
         batches = [frame[first : first + size] for first in range(0, len(frame), size)]
@@ -128,15 +126,20 @@ class Pipeline(ABC, Generic[ResultT]):
     def _run_batch(self, frames: Sequence[NDArray[np.uint8]]) -> list[ResultT]:
         settings = self.settings
         shape = (self._batch_size or len(frames), *settings.image)
-        tensor = np.zeros(shape, dtype=self._input.dtype)
+        quantization = self._input.quantization
+        tensor = np.zeros(shape, dtype=np.float32 if quantization else self._input.dtype)
         places = [self._fill(frame, row) for frame, row in zip(frames, tensor, strict=False)]
+        if quantization is not None:
+            tensor = quantize(tensor, **_parameters(quantization), dtype=self._input.dtype)
         output = self.session.run({self._input.name: tensor})[self._output.name]
         self._check_output(output.shape)
+        if self._output.quantization is not None:
+            output = dequantize(output, **_parameters(self._output.quantization))
         return self._results(output, places)
 
     def _fill(self, frame: NDArray[np.uint8], row: NDArray[Any]) -> Geometry:
         """Write the frame into its row of the input."""
-        _check_frame(frame, self.frames)
+        check_frame(frame, self.frames)
         settings = self.settings
         steps: dict[str, Any] = {
             "mean": settings.mean,
@@ -177,8 +180,13 @@ class Detector(Pipeline[Detections]):
             )
 
     def _results(self, output: NDArray[Any], places: Sequence[Geometry]) -> list[Detections]:
+        rows = output[: len(places)]
+        if self.settings.boxes == "fractions":
+            height, width = self.settings.size
+            rows = rows.copy()
+            rows[:, :4] *= np.array([[width], [height], [width], [height]], rows.dtype)
         return decode_yolov8(
-            output[: len(places)],
+            rows,
             conf=self.conf,
             iou=self.iou,
             max_det=self.max_det,
@@ -211,163 +219,53 @@ class Classifier(Pipeline[Classification]):
         labels, softmax = self.settings.labels, self.settings.softmax
         found = []
         for row in rows:
-            logits = not _are_probabilities(row) if softmax is None else softmax
+            logits = not self._are_probabilities(row) if softmax is None else softmax
             classes, scores = top_k(row, self.top, softmax=logits)
             names = tuple(labels[number] for number in classes)
             found.append(Classification(classes=classes, scores=scores, labels=names))
         return found
 
+    def _are_probabilities(self, row: NDArray[np.float32]) -> bool:
+        """True when nothing is negative and the sum is 1, but for rounding.
 
-def load(
-    model: str | os.PathLike[str] | bytes,
-    *,
-    task: str | None = None,
-    labels: Sequence[str] | str | os.PathLike[str] | None = None,
-    frames: str = "rgb",
-    size: int | tuple[int, int] | None = None,
-    mean: Levels | None = None,
-    std: Levels | None = None,
-    resize: str | None = None,
-    colour: str | None = None,
-    layout: str | None = None,
-    crop_scale: float | None = None,
-    softmax: bool | None = None,
-    conf: float = 0.25,
-    iou: float = 0.45,
-    max_det: int = 300,
-    top: int = 5,
-    batch: int | None = None,
-    **load_arguments: Any,
-) -> Detector | Classifier:
-    """A pipeline over ``hwrt.load(model, **load_arguments)``.
-
-    frames:  the channel order of the frames it is to be given: "rgb", "bgr" or "gray".
-    labels:  the names of all classes, or a file with one a line.
-    size:    the input's side, or (height, width).
-    mean, std: in levels 0..255, one number or one per channel.
-    resize:  "letterbox", "stretch" or "crop"; ``crop_scale`` as ``hwrt.vision.crop`` takes it.
-    colour:  the order of the channels that the model wants, "rgb" or "bgr".
-    layout:  of the input, "NCHW" or "NHWC".
-    softmax: whether a classifier's outputs are logits; None: unless they are probabilities, that
-             is not negative and with a sum of 1.
-    conf, iou, max_det: a detector's; ``top``: how many classes a classifier gives.
-    batch:   the number of frames that run at once, for a model that leaves it open.
-
-    What is not given is found as ``hwrt.vision.settings`` says.  Raises InputError for what is
-    missing or wrong, UnsupportedModel for a model that no pipeline serves, and what hwrt.load does.
-    """
-    from hwrt import loading
-
-    check_thresholds(conf=conf, iou=iou, max_det=max_det)
-    check_k(top)
-    info = loading.inspect(model, cache=load_arguments.get("cache", True))
-    given_shapes = load_arguments.get("shapes") or {}
-    arguments = {
-        "task": task,
-        "labels": labels,
-        "size": size,
-        "mean": mean,
-        "std": std,
-        "resize": resize,
-        "colour": colour,
-        "layout": layout,
-        "crop_scale": crop_scale,
-        "softmax": softmax,
-    }
-    settings = resolve(info, arguments, shape=_shape_to_run(info, given_shapes))
-    check_frames(frames, settings)
-    load_arguments["shapes"] = _shapes_of_size(info, given_shapes, settings, batch)
-    session = loading.load(model, **load_arguments)
-    try:
-        if settings.task == "detect":
-            return Detector(session, settings, frames=frames, conf=conf, iou=iou, max_det=max_det)
-        return Classifier(session, settings, frames=frames, top=top)
-    except BaseException:
-        session.close()
-        raise
-
-
-def check_frames(frames: str, settings: Settings) -> None:
-    """Raise InputError where such frames can not be served."""
-    if frames in _FORESEEN_FRAMES:
-        raise InputError(
-            f"frames={frames!r} is not available in this version",
-            hint=f"convert them; it takes {', '.join(FRAMES)}",
-        )
-    if frames not in FRAMES:
-        raise InputError(f"frames is {frames!r}", hint=f"give one of {', '.join(FRAMES)}")
-    if settings.channels == 1 and frames != "gray":
-        raise InputError(
-            f"the model takes one channel, frames is {frames!r}", hint="give frames='gray'"
-        )
-
-
-def _check_frame(frame: NDArray[Any], frames: str) -> None:
-    fits = isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.size > 0
-    channels = (1,) if frames == "gray" else (3,)
-    shapes_fit = fits and (
-        (frame.ndim == 2 and frames == "gray") or (frame.ndim == 3 and frame.shape[2:] == channels)
-    )
-    if not shapes_fit:
-        kind = type(frame).__name__
-        shown = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else kind
-        raise InputError(f"the frame is {shown}", hint=f"give {_expected(frames)}")
-
-
-def _expected(frames: str) -> str:
-    shape = "(H, W)" if frames == "gray" else "(H, W, 3)"
-    return f"a numpy.ndarray of uint8 {shape}, {frames}"
+        A 16-bit float is off by a thousandth, a quantised one by half a step an element.
+        """
+        quantization = self._output.quantization
+        rounding = 0.0 if quantization is None else quantization.scale[0] / 2 * row.size
+        off = abs(float(row.sum(dtype=np.float64)) - 1)
+        return bool(row.min() >= 0 and row.max() <= 1 and off <= 0.01 + rounding)
 
 
 def _image_input(inputs: Sequence[TensorSpec]) -> TensorSpec:
-    if len(inputs) != 1 or inputs[0].dtype not in (np.float32, np.float16):
+    if len(inputs) != 1 or not _holds_numbers(inputs[0]):
         raise UnsupportedModel(
             f"the inputs are {'; '.join(map(str, inputs))}",
-            hint="a pipeline needs one input of float32 or float16; hwrt.load runs any model",
+            hint="a pipeline needs one input of floats, or of integers with a scale; hwrt.load "
+            "runs any model",
         )
     return inputs[0]
 
 
 def _only_output(outputs: Sequence[TensorSpec]) -> TensorSpec:
-    if len(outputs) != 1:
+    if len(outputs) != 1 or not _holds_numbers(outputs[0]):
         raise UnsupportedModel(
             f"the outputs are {'; '.join(map(str, outputs))}",
-            hint="a pipeline needs one output; hwrt.load runs any model",
+            hint="a pipeline needs one output of floats, or of integers with a scale; hwrt.load "
+            "runs any model",
         )
     return outputs[0]
 
 
-def _are_probabilities(row: NDArray[np.float32]) -> bool:
-    """True when nothing is negative and the sum is 1, but for the rounding of 16-bit floats."""
-    return bool(row.min() >= 0 and abs(float(row.sum(dtype=np.float64)) - 1) <= 0.01)
+def _holds_numbers(spec: TensorSpec) -> bool:
+    """True for floats, and for integers of which the file says what they stand for."""
+    if spec.quantization is not None:
+        return spec.dtype in (np.int8, np.uint8, np.int16, np.uint16)
+    return spec.dtype in (np.float32, np.float16)
 
 
-def _shape_to_run(info: ModelInfo, given: Mapping[str, Sequence[Any]]) -> Shape:
-    """The input's shape with what ``shapes`` fixes of it."""
-    shape = image_shape(info)
-    sizes = given.get(info.inputs[0].name, shape)
-    if len(sizes) != len(shape):
-        raise InputError(
-            f"shapes gives {info.inputs[0].name!r} the shape {tuple(sizes)}",
-            hint=f"the model has {info.inputs[0]}",
-        )
-    return tuple(size if isinstance(size, int) else None for size in sizes)
-
-
-def _shapes_of_size(
-    info: ModelInfo, given: Mapping[str, Any], settings: Settings, batch: int | None
-) -> Mapping[str, Any] | None:
-    """The shapes to load with: the settings' size where the file leaves height or width open.
-
-    Left to itself, a session would be tuned on images of 1x1.
-    """
-    spec = info.inputs[0]
-    shape = _shape_to_run(info, given)
-    if batch is not None and shape[0] not in (None, batch):
-        raise InputError(
-            f"a batch of {batch} was asked of {spec}, which runs {shape[0]} at once",
-            hint="leave the batch out, or export the model with an open first dimension",
-        )
-    if spec.name in given or (batch is None and None not in shape[1:]):
-        return given or None
-    return {**given, spec.name: (batch or shape[0] or 1, *settings.image)}
+def _parameters(quantization: Quantization) -> dict[str, Any]:
+    return {
+        "scale": quantization.scale,
+        "zero_point": quantization.zero_point,
+        "axis": quantization.axis,
+    }

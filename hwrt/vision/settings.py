@@ -8,8 +8,9 @@ A setting is taken from the first of these that has it:
 4. what an exporter that names itself in the metadata defines for all its models.
 
 ``size`` and ``layout`` also follow from the shape of the model's input where that is fixed.
-``colour`` is "rgb", ``crop_scale`` that of ImageNet's networks where nothing says otherwise.  What
-is still missing is an InputError that names it.  Nothing is guessed from a file's name.
+``colour`` is "rgb", ``boxes`` are in pixels, ``crop_scale`` is that of ImageNet's networks where
+nothing says otherwise.  What is still missing is an InputError that names it.  Nothing is guessed
+from a file's name.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ __all__ = ["Settings", "image_shape", "resolve", "write_template"]
 
 _SERVED = ("classify", "detect")
 _REQUIRED = ("task", "labels", "colour", "mean", "std", "resize", "size", "layout")
-_DEFAULTS: Mapping[str, Any] = {"colour": "rgb", "crop_scale": IMAGENET_CROP_SCALE}
+_DEFAULTS: Mapping[str, Any] = {
+    "colour": "rgb",
+    "boxes": "pixels",
+    "crop_scale": IMAGENET_CROP_SCALE,
+}
 _CHANNELS = (1, 3)
 
 Shape = tuple[int | None, ...]
@@ -59,6 +64,8 @@ class Settings:
     """"NCHW" or "NHWC"."""
     channels: int = 3
     """1 or 3."""
+    boxes: str = "pixels"
+    """What a detector's coordinates are in: the input's "pixels", or "fractions" of its size."""
     crop_scale: float = IMAGENET_CROP_SCALE
     """As ``hwrt.vision.crop`` takes it."""
     softmax: bool | None = None
@@ -157,7 +164,7 @@ def _find(
     defaults: Mapping[str, Any] = _DEFAULTS,
 ) -> dict[str, Any]:
     """Each setting from the first source that has it, None for what none has."""
-    exporter = _Source("the exporter's convention", convention(info.metadata).get)
+    exporter = _Source("the exporter's convention", convention(info.metadata, info.format).get)
     rest = [exporter, _Source("the defaults", defaults.get)]
     found = {key: _first(key, [*sources, *rest]) for key in CHECKS if key not in ("size", "layout")}
     found["layout"] = _first("layout", sources) or _layout(shape) or _first("layout", rest)

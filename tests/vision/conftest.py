@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwrt.spec import ModelInfo, TensorSpec
+from hwrt.spec import ModelInfo, Quantization, TensorSpec
 
 
 class FakeSession:
@@ -36,14 +36,19 @@ def _model_info(
     metadata: Mapping[str, str] | None = None,
     path: Path = Path("/nowhere/model.onnx"),
     dtype: type = np.float32,
+    quantization: Quantization | None = None,
+    output_dtype: type = np.float32,
+    output_quantization: Quantization | None = None,
 ) -> ModelInfo:
     return ModelInfo(
         path=path,
         format="onnx",
         sha256="0" * 64,
         size_bytes=1,
-        inputs=(TensorSpec("images", np.dtype(dtype), shape),),
-        outputs=(TensorSpec("out", np.dtype(np.float32), output),),
+        inputs=(TensorSpec("images", np.dtype(dtype), shape, quantization=quantization),),
+        outputs=(
+            TensorSpec("out", np.dtype(output_dtype), output, quantization=output_quantization),
+        ),
         metadata=dict(metadata or {}),
     )
 

@@ -51,16 +51,22 @@ def test_text_that_is_no_literal_is_an_error_naming_the_key(text: str) -> None:
 
 
 def test_ultralytics_defines_how_a_detector_is_fed() -> None:
-    known = convention({"author": "Ultralytics", "task": "detect"})
+    known = convention({"author": "Ultralytics", "task": "detect"}, "onnx")
 
-    assert ("rgb", 0.0, 255.0, "letterbox", "NCHW") == tuple(
-        known[key] for key in ("colour", "mean", "std", "resize", "layout")
+    assert ("rgb", 0.0, 255.0, "letterbox", "NCHW", "pixels") == tuple(
+        known[key] for key in ("colour", "mean", "std", "resize", "layout", "boxes")
     )
 
 
+def test_ultralytics_tflite_is_nhwc_with_boxes_in_fractions() -> None:
+    known = convention({"author": "Ultralytics", "task": "detect"}, "tflite")
+
+    assert ("NHWC", "fractions") == (known["layout"], known["boxes"])
+
+
 def test_ultralytics_crops_for_a_classifier() -> None:
-    assert "crop" == convention({"author": "Ultralytics", "task": "classify"})["resize"]
+    assert "crop" == convention({"author": "Ultralytics", "task": "classify"}, "onnx")["resize"]
 
 
 def test_another_exporter_defines_nothing() -> None:
-    assert {} == convention({"author": "somebody", "task": "detect"})
+    assert {} == convention({"author": "somebody", "task": "detect"}, "onnx")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from hwrt import loading
 from hwrt.errors import InputError, UnsupportedModel
-from hwrt.spec import ModelInfo, Range, TensorSpec
+from hwrt.spec import ModelInfo, Quantization, Range, TensorSpec
 from hwrt.vision import Classifier, Detector, load
 from hwrt.vision.settings import Settings
 
@@ -333,8 +334,62 @@ def test_a_model_of_two_outputs_is_unsupported(
 def test_a_model_of_integers_is_unsupported(
     model_info: MakeInfo, fake_session: MakeSession
 ) -> None:
-    with pytest.raises(UnsupportedModel, match="float32 or float16"):
+    with pytest.raises(UnsupportedModel, match="integers with a scale"):
         Classifier(fake_session(model_info(dtype=np.uint8), redness), CLASSIFY)
+
+
+def test_an_output_of_plain_integers_is_unsupported(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    with pytest.raises(UnsupportedModel, match="one output of floats"):
+        Classifier(fake_session(model_info(output_dtype=np.int64), redness), CLASSIFY)
+
+
+def test_a_quantized_input_is_fed_the_integers_of_its_levels(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    info = model_info(dtype=np.int8, quantization=Quantization((1.0,), (-128,)))
+    session = fake_session(info, lambda tensor: np.zeros((len(tensor), 2), "f4"))
+    Classifier(session, CLASSIFY)(RED)
+
+    (tensor,) = session.fed
+    assert np.int8 == tensor.dtype
+    np.testing.assert_array_equal(np.array([250, 20, 10]) - 128, tensor[0, :, 3, 3])
+
+
+def test_a_quantized_output_is_read_as_what_it_stands_for(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    info = model_info(output_dtype=np.uint8, output_quantization=Quantization((1 / 256,), (0,)))
+    session = fake_session(info, lambda tensor: np.array([[64, 192]], "u1"))
+
+    result = Classifier(session, CLASSIFY)(RED)
+
+    assert ([1, 0], [0.75, 0.25]) == (result.classes.tolist(), result.scores.tolist())
+
+
+def test_quantized_probabilities_need_not_sum_to_1_exactly(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    info = model_info(output_dtype=np.int8, output_quantization=Quantization((1 / 64,), (-64,)))
+    session = fake_session(info, lambda tensor: np.array([[-48, -17]], "i1"))
+
+    result = Classifier(session, CLASSIFY)(RED)
+
+    assert [47 / 64, 0.25] == result.scores.tolist()
+
+
+def test_boxes_in_fractions_are_brought_to_the_frame(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    scores = np.array([0.25, 0.75], "f4")
+    answer = np.concatenate([np.full(4, 0.5, "f4"), scores])[None, :, None]
+    session = fake_session(model_info(output=(None, 6, 1)), lambda tensor: answer)
+    detector = Detector(session, dataclasses.replace(DETECT, boxes="fractions"))
+
+    frame = np.zeros((16, 16, 3), "u1")
+    np.testing.assert_array_equal([[4, 4, 12, 12]], detector(frame).boxes)
+    np.testing.assert_array_equal(0.5, answer[0, :4, 0])
 
 
 def test_load_gives_a_classifier_and_passes_the_arguments_on(opened: Any) -> None:

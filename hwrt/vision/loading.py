@@ -1,0 +1,120 @@
+"""``hwrt.vision.load``: from a model and what is known of it to a pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hwrt.errors import InputError
+from hwrt.spec import ModelInfo
+from hwrt.vision.frames import check_frames
+from hwrt.vision.pipeline import Classifier, Detector
+from hwrt.vision.postprocess import check_k, check_thresholds
+from hwrt.vision.preprocess import Levels
+from hwrt.vision.settings import Settings, Shape, image_shape, resolve
+
+__all__ = ["load"]
+
+
+def load(
+    model: str | os.PathLike[str] | bytes,
+    *,
+    task: str | None = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+    frames: str = "rgb",
+    size: int | tuple[int, int] | None = None,
+    mean: Levels | None = None,
+    std: Levels | None = None,
+    resize: str | None = None,
+    colour: str | None = None,
+    layout: str | None = None,
+    boxes: str | None = None,
+    crop_scale: float | None = None,
+    softmax: bool | None = None,
+    conf: float = 0.25,
+    iou: float = 0.45,
+    max_det: int = 300,
+    top: int = 5,
+    batch: int | None = None,
+    **load_arguments: Any,
+) -> Detector | Classifier:
+    """A pipeline over ``hwrt.load(model, **load_arguments)``.
+
+    frames:  the channel order of the frames it is to be given: "rgb", "bgr" or "gray".
+    labels:  the names of all classes, or a file with one a line.
+    size:    the input's side, or (height, width).
+    mean, std: in levels 0..255, one number or one per channel.
+    resize:  "letterbox", "stretch" or "crop"; ``crop_scale`` as ``hwrt.vision.crop`` takes it.
+    colour:  the order of the channels that the model wants, "rgb" or "bgr".
+    layout:  of the input, "NCHW" or "NHWC".
+    boxes:   what a detector's coordinates are in: the input's "pixels" or "fractions" of its size.
+    softmax: whether a classifier's outputs are logits; None: unless they are probabilities, that
+             is not negative and with a sum of 1.
+    conf, iou, max_det: a detector's; ``top``: how many classes a classifier gives.
+    batch:   the number of frames that run at once, for a model that leaves it open.
+
+    What is not given is found as ``hwrt.vision.settings`` says.  Raises InputError for what is
+    missing or wrong, UnsupportedModel for a model that no pipeline serves, and what hwrt.load does.
+    """
+    from hwrt import loading
+
+    check_thresholds(conf=conf, iou=iou, max_det=max_det)
+    check_k(top)
+    info = loading.inspect(model, cache=load_arguments.get("cache", True))
+    given_shapes = load_arguments.get("shapes") or {}
+    arguments = {
+        "task": task,
+        "labels": labels,
+        "size": size,
+        "mean": mean,
+        "std": std,
+        "resize": resize,
+        "colour": colour,
+        "layout": layout,
+        "boxes": boxes,
+        "crop_scale": crop_scale,
+        "softmax": softmax,
+    }
+    settings = resolve(info, arguments, shape=_shape_to_run(info, given_shapes))
+    check_frames(frames, settings)
+    load_arguments["shapes"] = _shapes_of_size(info, given_shapes, settings, batch)
+    session = loading.load(model, **load_arguments)
+    try:
+        if settings.task == "detect":
+            return Detector(session, settings, frames=frames, conf=conf, iou=iou, max_det=max_det)
+        return Classifier(session, settings, frames=frames, top=top)
+    except BaseException:
+        session.close()
+        raise
+
+
+def _shape_to_run(info: ModelInfo, given: Mapping[str, Sequence[Any]]) -> Shape:
+    """The input's shape with what ``shapes`` fixes of it."""
+    shape = image_shape(info)
+    sizes = given.get(info.inputs[0].name, shape)
+    if len(sizes) != len(shape):
+        raise InputError(
+            f"shapes gives {info.inputs[0].name!r} the shape {tuple(sizes)}",
+            hint=f"the model has {info.inputs[0]}",
+        )
+    return tuple(size if isinstance(size, int) else None for size in sizes)
+
+
+def _shapes_of_size(
+    info: ModelInfo, given: Mapping[str, Any], settings: Settings, batch: int | None
+) -> Mapping[str, Any] | None:
+    """The shapes to load with: the settings' size where the file leaves height or width open.
+
+    Left to itself, a session would be tuned on images of 1x1.
+    """
+    spec = info.inputs[0]
+    shape = _shape_to_run(info, given)
+    if batch is not None and shape[0] not in (None, batch):
+        raise InputError(
+            f"a batch of {batch} was asked of {spec}, which runs {shape[0]} at once",
+            hint="leave the batch out, or export the model with an open first dimension",
+        )
+    if spec.name in given or (batch is None and None not in shape[1:]):
+        return given or None
+    return {**given, spec.name: (batch or shape[0] or 1, *settings.image)}
