@@ -27,12 +27,16 @@ from hwrt.backend import (
     Progress,
     SessionError,
     Shapes,
+    TensorSpec,
     UnsupportedModel,
+    element_bits,
     intact,
     publish,
     temporary_beside,
 )
 from hwrt_onnxruntime.diagnosis import findings
+from hwrt_onnxruntime.element_types import is_foreign
+from hwrt_onnxruntime.foreign_request import ForeignRequest, PackedRequest
 from hwrt_onnxruntime.request import BoundRequest, FedRequest, FixedSizes, tensor_spec
 
 _LOG = logging.getLogger("hwrt")
@@ -124,10 +128,9 @@ class OnnxRuntimeModel(CompiledModel):
     ) -> None:
         self._session: Any = session
         self.artefact = artefact
-        # onnxruntime shows a tensor of open rank as a scalar; the file's reader tells them apart.
-        open_rank = {spec.name for spec in (*model.inputs, *model.outputs) if spec.shape is None}
+        of_file = {spec.name: spec for spec in (*model.inputs, *model.outputs)}
         self.inputs, self.outputs = (
-            tuple(tensor_spec(node, fixed, node.name in open_rank) for node in nodes)
+            tuple(tensor_spec(node, fixed, of_file.get(node.name)) for node in nodes)
             for nodes in (session.get_inputs(), session.get_outputs())
         )
         self.precision = "int8" if model.quantized else "f32"
@@ -138,18 +141,30 @@ class OnnxRuntimeModel(CompiledModel):
     ) -> BoundRequest | FedRequest:
         """A request over IOBinding; over plain ``run`` where that leaves an output unwritten.
 
-        It can not bind strings, which have no address, and never writes an output that is an input.
+        It can not bind strings, which have no address, nor packed elements, which an array does not
+        hold as they are, and never writes an output that is an input.
         """
         if self._session is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
-        specs = (*self.inputs, *self.outputs)
-        names = {spec.name for spec in specs}
-        bindable = len(names) == len(specs) and not any(spec.dtype.hasobject for spec in specs)
-        kind: type[BoundRequest | FedRequest] = BoundRequest if bindable else FedRequest
+        kind = _kind_of_request(self.inputs, self.outputs)
         return kind(self._session, self.inputs, self.outputs, shapes or {}, raise_run_fault)
 
     def close(self) -> None:
         self._session = None
+
+
+def _kind_of_request(
+    inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+) -> type[BoundRequest | FedRequest]:
+    specs = (*inputs, *outputs)
+    foreign = any(is_foreign(spec.dtype) for spec in specs)
+    names = {spec.name for spec in specs}
+    bindable = len(names) == len(specs) and not any(
+        spec.dtype.hasobject or element_bits(spec.dtype) < 8 for spec in specs
+    )
+    if foreign:
+        return ForeignRequest if bindable else PackedRequest
+    return BoundRequest if bindable else FedRequest
 
 
 def raise_load_fault(exc: BaseException, path: Path) -> NoReturn:

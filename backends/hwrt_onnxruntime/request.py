@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
@@ -14,13 +13,10 @@ from hwrt.backend import (
     Request,
     SessionError,
     TensorSpec,
-    UnsupportedModel,
     empty_aligned,
 )
+from hwrt_onnxruntime.element_types import element_type, numpy_dtype
 
-# onnxruntime's names of the element types; those that are not here are NumPy's own.
-_DTYPES = {"float": "float32", "double": "float64", "string": "object"}
-_NUMERIC = re.compile(r"bool|float16|float32|float64|u?int(8|16|32|64)|complex(64|128)|object")
 RaiseFault = Callable[[BaseException], NoReturn]
 
 
@@ -31,10 +27,11 @@ class FixedSizes(NamedTuple):
     by_dimension: Mapping[str, int]
 
 
-def tensor_spec(node: Any, fixed: FixedSizes, open_rank: bool) -> TensorSpec:
-    """The TensorSpec of an onnxruntime NodeArg."""
-    dtype = _dtype(node.type)
-    if open_rank:
+def tensor_spec(node: Any, fixed: FixedSizes, spec: TensorSpec | None) -> TensorSpec:
+    """The TensorSpec of an onnxruntime NodeArg, which the file's ``spec`` is about too."""
+    dtype = numpy_dtype(node, spec)
+    # onnxruntime shows a tensor of open rank as a scalar; the file's reader tells them apart.
+    if spec is not None and spec.shape is None:
         return TensorSpec(node.name, dtype, fixed.by_input.get(node.name))
     names = tuple(size if isinstance(size, str) else None for size in node.shape)
     shape = tuple(
@@ -44,15 +41,7 @@ def tensor_spec(node: Any, fixed: FixedSizes, open_rank: bool) -> TensorSpec:
     return TensorSpec(node.name, dtype, fixed.by_input.get(node.name, shape), names)
 
 
-def _dtype(text: str) -> np.dtype[Any]:
-    name = text.removeprefix("tensor(").removesuffix(")")
-    name = _DTYPES.get(name, name)
-    if not _NUMERIC.fullmatch(name):
-        raise UnsupportedModel(f"hwrt passes no {text} to onnxruntime")
-    return np.dtype(name)
-
-
-class _Request(Request):
+class SessionRequest(Request):
     """What both kinds share: the session's own run, which ``infer`` is."""
 
     def __init__(
@@ -96,7 +85,7 @@ class _Request(Request):
         }
 
 
-class FedRequest(_Request):
+class FedRequest(SessionRequest):
     """A request that hands its arrays to ``run`` each time: for what can not be bound."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -114,7 +103,7 @@ class FedRequest(_Request):
         }
 
 
-class BoundRequest(_Request):
+class BoundRequest(SessionRequest):
     """A request whose arrays are bound once; outputs of open shape are bound anew for each run.
 
     Nothing is allocated before ``inputs`` is asked for: a request that only serves ``infer`` needs
@@ -123,6 +112,7 @@ class BoundRequest(_Request):
 
     _inputs: dict[str, Array] | None = None
     _outputs: dict[str, Array]
+    _types: dict[str, Any]
     _binding: Any = None
     _run_bound: Any = None
 
@@ -215,6 +205,8 @@ class BoundRequest(_Request):
         self._bound = getattr(self._binding, "_iobinding", self._binding)
         run = getattr(self._core, "run_with_iobinding", None)
         self._run_bound = run or self._session.run_with_iobinding
+        specs = {**self._input_specs, **self._output_specs}
+        self._types = {name: element_type(spec.dtype) for name, spec in specs.items()}
         self._inputs = {
             name: _blank(self._shapes[name], spec.dtype) for name, spec in self._input_specs.items()
         }
@@ -229,7 +221,8 @@ class BoundRequest(_Request):
         self._bind_outputs()
 
     def _bind_input(self, name: str, array: Array) -> None:
-        self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        kind = self._types[name]
+        self._binding.bind_input(name, "cpu", 0, kind, array.shape, array.ctypes.data)
 
     def _bind_outputs(self) -> None:
         # What a run left in an output bound without a buffer would bound the next run's shape.
@@ -239,9 +232,8 @@ class BoundRequest(_Request):
             if array is None:
                 self._binding.bind_output(name, "cpu")
             else:
-                self._binding.bind_output(
-                    name, "cpu", 0, array.dtype, array.shape, array.ctypes.data
-                )
+                kind = self._types[name]
+                self._binding.bind_output(name, "cpu", 0, kind, array.shape, array.ctypes.data)
 
 
 def _first_shape(spec: TensorSpec) -> tuple[int, ...]:
