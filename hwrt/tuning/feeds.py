@@ -30,8 +30,8 @@ def random_feeds(
 ) -> list[dict[str, Array]]:
     """``count`` sets of feeds, the same for the same seed.
 
-    Floats are standard normal; uint8 (a frame, mostly) uses all levels; other integers are 0 or 1,
-    which indexes any table; strings are decimal numbers.
+    Floats are standard normal; uint8 (a frame, mostly) and integers that stand for numbers use all
+    levels; other integers are 0 or 1, which indexes any table; strings are decimal numbers.
     """
     _check_memory(inputs, shapes, count)
     generator = np.random.default_rng(seed)
@@ -65,8 +65,10 @@ def _random(generator: np.random.Generator, spec: TensorSpec, shape: tuple[int, 
         return np.asarray(values).astype(spec.dtype)
     if kind == "O":
         return np.asarray(generator.integers(0, 10, shape)).astype(str).astype(object)
-    high = 256 if spec.dtype == np.uint8 else 2
-    return np.asarray(generator.integers(0, high, shape)).astype(spec.dtype)
+    low, high = 0, 256 if spec.dtype == np.uint8 else 2
+    if spec.quantization is not None and kind in "iu" and spec.dtype.itemsize <= 2:
+        low, high = np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max + 1
+    return np.asarray(generator.integers(low, high, shape)).astype(spec.dtype)
 
 
 def user_feeds(

@@ -122,8 +122,14 @@ def _add(
     all_options = [Options(options) for options in described["candidates"]]
     if not all_options:
         result.dropped[f"{name} {device.id}"] = "it names no candidate for this model"
-    for options in all_options if wish.every_candidate else all_options[:1]:
+    for options in all_options if wish.every_candidate else _as_stated(all_options):
         result.candidates.append(Found(Candidate(name, device.id, options), device, stamp))
+
+
+def _as_stated(candidates: list[Options]) -> list[Options]:
+    """Those that compute the model as its file states it; the first where the device has none."""
+    stated = [options for options in candidates if options.precision in (None, "f32")]
+    return stated or candidates[:1]
 
 
 def _wanted(device: Device, wish: Wish) -> bool:

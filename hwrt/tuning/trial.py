@@ -109,7 +109,8 @@ class Trial:
                 self._end("rejected", "there is a NaN in its outputs")
             return
         errors = worst(
-            compare(ours, theirs) for ours, theirs in zip(outputs, reference, strict=True)
+            compare(ours, theirs, task.model.outputs)
+            for ours, theirs in zip(outputs, reference, strict=True)
         )
         self._record_error(errors)
         reason = within(errors, task.tolerance)

@@ -154,7 +154,11 @@ def _reference(
         finally:
             trial.finish()
         if outputs is not None and again is not None:
-            if within(worst(map(compare, again, outputs)), task.tolerance) is None:
+            spread = worst(
+                compare(one, other, task.model.outputs)
+                for one, other in zip(again, outputs, strict=True)
+            )
+            if within(spread, task.tolerance) is None:
                 return outputs, str(judge.candidate), None
             trial.fail("its outputs differ from one run to the next")
         reasons.append(f"{judge.candidate.backend}: {trial.measurement.reason}")

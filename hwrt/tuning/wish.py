@@ -21,7 +21,8 @@ MOST_THREADS = 1024
 class Wish:
     """Which candidates are allowed, at which shapes and with how many threads.
 
-    ``every_candidate`` tries all that the backends name, and not only the first of each device.
+    ``every_candidate`` tries all that the backends name, and not only those that compute the model
+    as its file states it (precision "f32"), which are what ``accuracy="f32"`` can choose.
     """
 
     threads: int

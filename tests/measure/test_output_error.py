@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 
 from hwrt.errors import InputError
-from hwrt.measure.output_error import F32, OutputError, Tolerance, compare, within, worst
+from hwrt.measure.output_error import (
+    F32,
+    QUANTIZED,
+    OutputError,
+    Tolerance,
+    compare,
+    within,
+    worst,
+)
+from hwrt.spec import Quantization, TensorSpec
 
 
 def error_of(output, reference):
@@ -265,3 +274,46 @@ def test_an_infinite_error_is_null_with_a_reason_in_json():
 def test_another_document_is_refused():
     with pytest.raises(InputError, match="'colour'"):
         OutputError.from_json({"colour": "red"})
+
+
+def quantized(scale, zero_point, axis=None):
+    quantization = Quantization(scale, zero_point, axis)
+    return [TensorSpec("y", np.dtype(np.int8), (2, 2), quantization=quantization)]
+
+
+def test_integers_that_stand_for_numbers_are_compared_as_these():
+    reference = np.array([[3, 4], [-128, -128]], np.int8)
+    output = reference + np.array([[1, 0], [0, 0]], np.int8)
+
+    error = compare({"y": output}, {"y": reference}, quantized((0.5,), (-128,)))["y"]
+
+    assert error.relative_l2 == pytest.approx(1 / np.hypot(131, 132))
+    assert error.max_abs == 0.5
+    assert error.agreement is None
+
+
+def test_each_channel_has_its_own_scale():
+    reference = np.array([[1, 1], [1, 1]], np.int8)
+    output = np.array([[1, 2], [1, 1]], np.int8)
+
+    error = compare({"y": output}, {"y": reference}, quantized((0.5, 8.0), (0, 0), 1))["y"]
+
+    assert error.max_abs == 8.0
+
+
+def test_the_dtype_of_a_quantized_output_must_be_the_references():
+    error = compare(
+        {"y": np.zeros((2, 2), np.uint8)}, {"y": np.zeros((2, 2), np.int8)}, quantized((1.0,), (0,))
+    )["y"]
+
+    assert "uint8" in within({"y": error}, QUANTIZED)
+
+
+def test_a_wrong_quantized_model_is_not_within_the_tolerance_of_a_right_one():
+    reference = {"y": np.array([[100, 20], [30, 40]], np.int8)}
+    near = {"y": reference["y"] + np.int8(2)}
+    wrong = {"y": np.array([[20, 100], [30, 40]], np.int8)}
+    specs = quantized((0.01,), (0,))
+
+    assert within(compare(near, reference, specs), QUANTIZED) is None
+    assert "exceeds 0.1" in within(compare(wrong, reference, specs), QUANTIZED)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwrt.spec import TensorSpec
-from hwrt.tuning.feeds import user_feeds
+from hwrt.spec import Quantization, TensorSpec
+from hwrt.tuning.feeds import random_feeds, user_feeds
 
 SCALE = TensorSpec("scale", np.dtype(np.float32), ())
 MATRIX = TensorSpec("matrix", np.dtype(np.float32), (2, 3))
@@ -21,3 +21,18 @@ def test_a_strided_sample_becomes_contiguous() -> None:
 
     assert feeds["matrix"].flags.c_contiguous
     np.testing.assert_array_equal(strided, feeds["matrix"])
+
+
+def test_random_integers_that_stand_for_numbers_use_all_levels() -> None:
+    spec = TensorSpec(
+        "x", np.dtype(np.int8), (1, 64, 64), quantization=Quantization((0.1,), (-128,))
+    )
+    (feeds,) = random_feeds([spec], {"x": (1, 64, 64)}, count=1)
+
+    assert (-128, 127) == (feeds["x"].min(), feeds["x"].max())
+
+
+def test_random_plain_integers_index_any_table() -> None:
+    (feeds,) = random_feeds([TensorSpec("i", np.dtype(np.int64), (99,))], {"i": (99,)}, count=1)
+
+    assert {0, 1} == set(feeds["i"].tolist())
