@@ -48,6 +48,7 @@ def recall(path: Path, folder: Path) -> ModelInfo | None:
         info = from_json(entry["info"])
         if info.path != path:
             raise ValueError(f"it is about {info.path}")
+        read_at_ns, files = int(entry["read_at_ns"]), entry["files"]
         states = _states((path, *info.external_files))
     except (ValueError, TypeError, KeyError, RecursionError, UnsupportedModel) as exc:
         _log.warning("ignoring the damaged entry %s: %r", entry_path, exc)
@@ -55,7 +56,7 @@ def recall(path: Path, folder: Path) -> ModelInfo | None:
     except OSError:
         return None  # an external file went: reading the model says which
     changed_ns = max(max(state["mtime_ns"], state["ctime_ns"]) for state in states)
-    if states != entry["files"] or changed_ns > entry["read_at_ns"] - _COARSEST_CLOCK_NS:
+    if states != files or changed_ns > read_at_ns - _COARSEST_CLOCK_NS:
         return None
     return info
 

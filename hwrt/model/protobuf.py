@@ -5,9 +5,10 @@ ModelInfo needs lies in the few kilobytes around the weights.  So the wire forma
 its headers only, seeking over the payloads of tensors, and the rest is copied as it is: onnx parses
 that copy, and what it says of it is what it says of the file.
 
-What is left out: the elements of tensors (not their dims, type, name, or place in an external file)
-and the training graphs, which inference does not use.  Nothing else is interpreted, and nothing in
-the copy is reordered, so repeated and unknown fields mean what they meant.
+What is left out are the elements of tensors, not their dims, type, name, or place in an external
+file.  They are checked as far as protobuf would refuse the whole file for them.  Nothing else is
+interpreted, and nothing in the copy is reordered, so repeated and unknown fields mean what they
+meant.
 
 Source: https://protobuf.dev/programming-guides/encoding/ and the field numbers in onnx.proto, which
 its compatibility rules fix for ever.
@@ -15,6 +16,7 @@ its compatibility rules fix for ever.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,24 +35,32 @@ _MAX_BYTES = (1 << 31) - 1
 _MAX_DEPTH = 100
 """The nesting at which protobuf gives up; deeper messages are copied for it to refuse."""
 _GRAPH_FIELD = 7
+_PREFIX_BYTES = 5
+"""The most bytes of a tag or length; a value may have ten."""
+_VARINTS = 0
+_ANY = 1
+_ENDLESS_BYTES = 10
+_ENDLESS = re.compile(rb"[\x80-\xff]{10}")
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class _Message:
     """How one of onnx.proto's messages is copied.
 
-    ``nested`` maps field numbers to the messages that may hold weights, ``dropped`` lists the
-    fields left out.  After ``walked`` fields the rest is copied whole: a list of a million numbers
-    stored one by one is quicker read than skipped.
+    ``nested`` maps field numbers to the messages that may hold weights, ``dropped`` the fields left
+    out to the bytes of one packed element, _VARINTS where that varies.  After ``walked`` fields the
+    rest is copied whole: a list of a million numbers stored one by one is quicker read than skipped.
     """
 
     nested: Mapping[int, _Message] = field(default_factory=dict)
-    dropped: frozenset[int] = frozenset()
+    dropped: Mapping[int, int] = field(default_factory=dict)
     walked: int = 1 << 20
 
 
 def _messages() -> _Message:
-    tensor = _Message(dropped=frozenset({4, 5, 7, 9, 10, 11}), walked=64)
+    elements = {4: 4, 5: _VARINTS, 7: _VARINTS, 9: _ANY, 10: 8, 11: _VARINTS}
+    tensor = _Message(dropped=elements, walked=64)
     sparse = _Message({1: tensor, 2: tensor}, walked=64)
     graph_fields: dict[int, _Message] = {5: tensor, 15: sparse}
     graph = _Message(graph_fields)
@@ -60,7 +70,8 @@ def _messages() -> _Message:
     node = _Message({5: attribute})
     graph_fields[1] = node  # a node's attributes hold graphs again
     function = _Message({7: node, 11: attribute})
-    return _Message({_GRAPH_FIELD: graph, 25: function}, dropped=frozenset({20}))
+    training = _Message({1: graph, 2: graph})
+    return _Message({_GRAPH_FIELD: graph, 20: training, 25: function})
 
 
 _MODEL = _messages()
@@ -114,6 +125,7 @@ def _copy(file: BinaryIO, start: int, end: int, message: _Message, *, depth: int
             copy += _take(file, item.start, end)
             break
         if item.number in message.dropped:
+            _check_elements(file, item, message.dropped[item.number])
             continue
         nested = message.nested.get(item.number) if item.wire == _BYTES else None
         if nested is None or item.end - item.payload <= _SMALL_BYTES or depth == _MAX_DEPTH:
@@ -124,11 +136,26 @@ def _copy(file: BinaryIO, start: int, end: int, message: _Message, *, depth: int
     return copy
 
 
+def _check_elements(file: BinaryIO, item: _Field, width: int) -> None:
+    """Raise Malformed where protobuf could not unpack the elements of a tensor."""
+    if item.wire != _BYTES or width == _ANY:
+        return
+    count = item.end - item.payload
+    sound = width == _VARINTS or count % width == 0
+    if width == _VARINTS and count:
+        sound = _take(file, item.end - 1, item.end)[0] < 0x80
+        for start in range(item.payload, item.end, _CHUNK_BYTES):
+            stop = min(start + _CHUNK_BYTES + _ENDLESS_BYTES, item.end)
+            sound = sound and not _ENDLESS.search(_take(file, start, stop))
+    if not sound:
+        raise Malformed(f"the elements of the tensor at byte {item.start} are damaged")
+
+
 def _fields(file: BinaryIO, start: int, end: int) -> Iterator[_Field]:
     """The fields of the message between two places in the file, in its order."""
     while start < end:
         header = _take(file, start, min(start + _HEADER_BYTES, end))
-        tag, at = _decode(header, 0, start)
+        tag, at = _decode(header, 0, start, _PREFIX_BYTES)
         number, wire = tag >> 3, tag & 7
         if not 0 < number < 1 << 29:
             raise Malformed(f"at byte {start} stands the impossible field number {number}")
@@ -136,7 +163,7 @@ def _fields(file: BinaryIO, start: int, end: int) -> Iterator[_Field]:
         if wire == _VARINT:
             payload_end = start + _decode(header, at, start)[1]
         elif wire == _BYTES:
-            length, at = _decode(header, at, start)
+            length, at = _decode(header, at, start, _PREFIX_BYTES)
             payload = start + at
             payload_end = payload + length
         elif wire in (_FIXED32, _FIXED64):
@@ -160,10 +187,10 @@ def _take(file: BinaryIO, start: int, end: int) -> bytes:
     return data
 
 
-def _decode(data: bytes, at: int, start: int) -> tuple[int, int]:
-    """The varint at an offset of the data, and the offset behind it."""
+def _decode(data: bytes, at: int, start: int, most: int = _ENDLESS_BYTES) -> tuple[int, int]:
+    """The varint of at most so many bytes at an offset of the data, and the offset behind it."""
     value = 0
-    for index in range(at, min(at + 10, len(data))):
+    for index in range(at, min(at + most, len(data))):
         value |= (data[index] & 0x7F) << 7 * (index - at)
         if data[index] < 0x80:
             return value, index + 1

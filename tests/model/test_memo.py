@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from hwrt.model.dtypes import dtype_named
-from hwrt.model.memo import from_json, recall, remember, to_json
+from hwrt.model.memo import _seal, from_json, recall, remember, to_json
 from hwrt.spec import ModelInfo, Quantization, Signature, TensorSpec
 
 LATER_NS = 10_000_000_000
@@ -247,3 +247,15 @@ def test_onnx_types_keep_the_dtype_that_onnx_gives(folder: Path) -> None:
         info = replace(FULL, inputs=(TensorSpec("x", dtype, (1,)),))
 
         assert dtype == from_json(json.loads(json.dumps(to_json(info)))).inputs[0].dtype
+
+
+@pytest.mark.parametrize("lost", ["files", "read_at_ns", "info"])
+def test_an_entry_that_lacks_a_part_is_ignored_though_its_digest_fits(
+    lost: str, info: ModelInfo, folder: Path
+) -> None:
+    keep(info, folder)
+    entry = json.loads(entry_of(folder).read_bytes())["entry"]
+    del entry[lost]
+    entry_of(folder).write_bytes(_seal(entry))
+
+    assert recall(info.path, folder) is None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from hwrt.model.file import Malformed
@@ -222,9 +223,52 @@ def test_nesting_beyond_what_protobuf_parses_is_left_to_protobuf(tmp_path: Path)
     assert path.read_bytes() == copy
 
 
+def with_elements(number: int, payload: bytes) -> bytes:
+    """A model with one tensor whose elements, in the field of this number, are these bytes."""
+    tensor = varint(number << 3 | 2) + varint(len(payload)) + payload
+    held = b"\x2a" + varint(len(tensor)) + tensor  # graph.initializer
+    return b"\x08\x08\x3a" + varint(len(held)) + held
+
+
+@pytest.mark.parametrize(
+    ("number", "payload"),
+    [
+        (4, b"\0" * 2001),
+        (10, b"\0" * 2004),
+        (5, b"\x01" * 1999 + b"\x80"),
+        (7, b"\x01" * 1000 + b"\x80" * 10 + b"\x01" * 1000),
+        (11, b"\x01" * ((1 << 20) - 5) + b"\xff" * 10 + b"\x01" * 20),
+    ],
+)
+def test_elements_that_protobuf_can_not_unpack_are_refused(
+    number: int, payload: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(with_elements(number, payload))
+
+    with pytest.raises(DecodeError):
+        onnx.ModelProto.FromString(path.read_bytes())
+    with pytest.raises(Malformed, match="elements of the tensor"):
+        skeleton(path)
+
+
+def test_a_damaged_training_graph_is_left_to_protobuf_to_refuse(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(STORED["raw"] + b"\xa2\x01\x03\x12\x01\x0d")
+
+    copy = skeleton(path)
+
+    with pytest.raises(DecodeError):
+        onnx.ModelProto.FromString(path.read_bytes())
+    with pytest.raises(DecodeError):
+        onnx.ModelProto.FromString(copy)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
+        (b"\xba\x80\x80\x80\x80\x00\x00", "number without end"),  # tag and length have five bytes
+        (b"\x3a\x80\x80\x80\x80\x80\x00", "number without end"),
         (b"\x3a\x7f\x01", "truncated"),
         (b"\x00\x01", "impossible field number"),
         (b"\x0b", "wire type 3"),
