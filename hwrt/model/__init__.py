@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hwrt.errors import UnsupportedModel
-from hwrt.model import ir_reader, onnx_reader
+from hwrt.model import ir_reader, onnx_reader, tflite_reader
 from hwrt.model.content import content_hash, write_bytes
 from hwrt.model.file import regular_file
 from hwrt.model.formats import FORMATS, detect
@@ -24,6 +24,7 @@ __all__ = ["FORMATS", "READERS", "content_hash", "detect", "read", "write_bytes"
 READERS: dict[str, Callable[[Path], ModelInfo]] = {
     "onnx": onnx_reader.read,
     "openvino-ir": ir_reader.read,
+    "tflite": tflite_reader.read,
 }
 """Model format -> what reads it."""
 

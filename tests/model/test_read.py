@@ -29,7 +29,7 @@ def test_a_model_is_read_by_the_reader_of_its_format(model: onnx.ModelProto, sav
 
 @pytest.mark.parametrize(
     ("data", "name"),
-    [(b"\x1c\0\0\0TFL3", "tflite"), (b"ptrt\0\0", "tensorrt-engine"), (b"IMOD\0\0", "om")],
+    [(b"ptrt\0\0", "tensorrt-engine"), (b"IMOD\0\0", "om")],
 )
 def test_a_known_format_without_reader_is_unsupported(data: bytes, name: str, save: Save) -> None:
     with pytest.raises(UnsupportedModel, match=f"the format {name}") as caught:
