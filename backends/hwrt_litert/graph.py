@@ -1,0 +1,132 @@
+"""What the requests of one compiled model share: the file's bytes, how interpreters are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwrt.backend import Array, ModelInfo, TensorSpec, UnsupportedModel
+from hwrt_litert.vendor import raise_load_fault
+
+MakeInterpreter = Callable[[], Any]
+Details = Mapping[str, Mapping[str, Any]]
+
+
+class Port(NamedTuple):
+    """An input or output: what hwrt says of it, and the number that the vendor gives the tensor."""
+
+    spec: TensorSpec
+    number: int
+
+    @property
+    def is_text(self) -> bool:
+        """True for strings, which have no address."""
+        return self.spec.dtype.hasobject
+
+
+class Graph:
+    """The function of the file that is run, and its tensors by hwrt's names."""
+
+    def __init__(self, make: MakeInterpreter, model: ModelInfo, content: bytes) -> None:
+        self.path = model.path
+        self.signature = model.signature
+        self._make = make
+        # The interpreters read the weights where they lie, so these must outlive them.
+        self._content = content
+        start = np.frombuffer(content, np.uint8).__array_interface__["data"][0]
+        self._content_range = range(start, start + len(content))
+        interpreter = self.interpreter()
+        named_inputs: Details = {}
+        named_outputs: Details = {}
+        # Only the file's first graph has inputs and outputs with an address.
+        self.is_first = True
+        if self.signature is not None:
+            runner = interpreter.get_signature_runner(self.signature)
+            self.is_first = getattr(runner, "_subgraph_index", 0) == 0
+            named_inputs, named_outputs = runner.get_input_details(), runner.get_output_details()
+            del runner
+        all_inputs = interpreter.get_input_details() if self.is_first else ()
+        all_outputs = interpreter.get_output_details() if self.is_first else ()
+        self.inputs = _ports(model.inputs, named_inputs, all_inputs)
+        self.outputs = _ports(model.outputs, named_outputs, all_outputs)
+        self.spare: list[Any] = [interpreter]
+
+    def interpreter(self) -> Any:
+        """An interpreter whose tensors are not laid out yet."""
+        try:
+            return self._make()
+        except (RuntimeError, ValueError) as exc:
+            raise_load_fault(exc, self.path)
+
+    def take(self) -> Any:
+        """The interpreter that an earlier check left over, else another one."""
+        try:
+            return self.spare.pop()
+        except IndexError:
+            return self.interpreter()
+
+    def is_constant(self, address: int) -> bool:
+        """True where the address lies in the file's own bytes."""
+        return address in self._content_range
+
+
+class Memory:
+    """A tensor's memory as NumPy understands it; the interpreter lives as long as this does.
+
+    A view that ``interpreter.tensor()`` gives keeps the interpreter from running.
+    """
+
+    def __init__(self, interface: Mapping[str, Any], keeper: object) -> None:
+        self.__array_interface__ = interface
+        self._keeper = keeper
+
+    def array(self) -> Array:
+        """An array over the memory, which it keeps alive."""
+        return np.asarray(self)
+
+
+def memory_of(interpreter: Any, index: int) -> Memory | None:
+    """The tensor's memory; None where it has none before the interpreter runs."""
+    try:
+        view = interpreter.tensor(index)()
+    except ValueError:
+        return None
+    return Memory(view.__array_interface__, interpreter)
+
+
+def _ports(
+    specs: Sequence[TensorSpec], named: Details, in_order: Sequence[Mapping[str, Any]]
+) -> dict[str, Port]:
+    """The ports by hwrt's name.
+
+    ``named`` are those that the signature names, and ``in_order`` all of the graph: the ones that
+    have no name in the signature have hwrt's names in this order.
+    """
+    unnamed = list(in_order)
+    for spec in specs:
+        for place, details in enumerate(unnamed if spec.name in named else ()):
+            if details["index"] == named[spec.name]["index"]:
+                del unnamed[place]
+                break
+    ports = {}
+    for spec in specs:
+        if spec.name not in named and not unnamed:
+            raise UnsupportedModel(
+                f"litert does not know the tensor {spec.name!r} of this model's signature",
+                hint="convert the model with all inputs and outputs in its signature",
+            )
+        details = named[spec.name] if spec.name in named else unnamed.pop(0)
+        _check_dtype(spec, np.dtype(details["dtype"]))
+        ports[spec.name] = Port(spec, int(details["index"]))
+    return ports
+
+
+def _check_dtype(spec: TensorSpec, vendors: np.dtype[Any]) -> None:
+    passes = vendors.kind == "S" if spec.dtype.hasobject else vendors == spec.dtype
+    if not passes:
+        raise UnsupportedModel(
+            f"litert's Python interface passes no {spec.dtype} tensor ({spec.name!r})",
+            hint="convert the model with another type of inputs and outputs",
+        )
