@@ -69,6 +69,10 @@ class Source:
                 f"its {self.size} bytes refer to each other so often that reading them has no end"
             )
 
+    def spend_on(self, count: int) -> None:
+        """Draw on the budget what it takes to read ``count`` bytes.  Raises as ``spend`` does."""
+        self.spend(count // _STEP_BYTES)
+
     def _block(self, number: int) -> bytes:
         if len(self._blocks) >= _KEPT_BLOCKS:
             self._blocks.clear()
@@ -108,7 +112,7 @@ class _Window:
             if size < 4 or size % 2:
                 raise Malformed(f"the vtable at byte {at} has the impossible size {size}")
             self.check(at, size, "a vtable")
-            self.source.spend(size // _STEP_BYTES)
+            self.source.spend_on(size)
             vtable = self.vtables[at] = self.source.take(at, size)
         return vtable
 
@@ -132,7 +136,7 @@ class Table:
             raise Malformed(f"the table at byte {at} has the impossible size {size}")
         window.check(at, size, "a table")
         if size > _STEP_BYTES:
-            window.source.spend(size // _STEP_BYTES)
+            window.source.spend_on(size)
         self._inline = window.source.take(at, size)
 
     def has(self, field: int) -> bool:
@@ -158,7 +162,7 @@ class Table:
         if span is None:
             return None
         at, count = span
-        self._window.source.spend(count // _STEP_BYTES)
+        self._window.source.spend_on(count)
         data = self._window.source.take(at, count)
         try:
             return data.decode()
@@ -206,7 +210,7 @@ class Table:
         if span is None:
             return ()
         at, count = span
-        self._window.source.spend(count * form.size // _STEP_BYTES)
+        self._window.source.spend_on(count * form.size)
         data = self._window.source.take(at, count * form.size)
         return struct.unpack(f"<{count}{form.format[1:]}", data)
 

@@ -89,7 +89,7 @@ def _info(path: Path, source: Source) -> ModelInfo:
         name=graph.name,
         producer=(model.text(schema.Model.DESCRIPTION) or "").strip(),
         opsets={"tflite": version},
-        metadata=read_metadata(model, buffers, source),
+        metadata=read_metadata(model, buffers, source, graphs.index(graph)),
         operators=dict(content.operators.most_common()),
         parameters=content.parameters,
         external_files=files,

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 __all__ = [
-    "IDENTIFIER", "TYPES", "VERSION", "Buffer", "ExternalBuffer", "ExternalGroup", "Metadata",
-    "Model", "Operator", "OperatorCode", "Quantization", "Signature", "SubGraph", "Tensor",
-    "TensorMap", "TensorType",
+    "IDENTIFIER", "METADATA_IDENTIFIER", "TYPES", "VERSION", "AssociatedFile", "Buffer",
+    "ExternalBuffer", "ExternalGroup", "Metadata", "Model", "ModelMetadata", "Normalization",
+    "Operator", "OperatorCode", "ProcessUnit", "Quantization", "Signature", "SubGraph",
+    "SubGraphMetadata", "Tensor", "TensorMap", "TensorMetadata", "TensorType",
 ]  # fmt: skip
 
 IDENTIFIER = b"TFL3"
@@ -71,6 +72,38 @@ class Signature:  # noqa: D101
 
 class TensorMap:  # noqa: D101
     NAME, TENSOR = range(2)
+
+
+METADATA_IDENTIFIER = b"M001"
+
+
+class ModelMetadata:  # noqa: D101
+    NAME, DESCRIPTION, VERSION, SUBGRAPHS, AUTHOR, LICENSE = range(6)
+
+
+class SubGraphMetadata:  # noqa: D101
+    INPUTS, OUTPUTS = 2, 3
+
+
+class TensorMetadata:  # noqa: D101
+    PROCESS_UNITS = 4
+    ASSOCIATED_FILES = 6
+
+
+class ProcessUnit:  # noqa: D101
+    OPTIONS_TYPE, OPTIONS = range(2)
+    NORMALIZATION = 1
+    """The value of OPTIONS_TYPE for NormalizationOptions."""
+
+
+class Normalization:  # noqa: D101
+    MEAN, STD = range(2)
+
+
+class AssociatedFile:  # noqa: D101
+    NAME, _, TYPE = range(3)
+    LABELS = (2, 3)
+    """The values of TYPE for labels: of the places along an axis, and of values."""
 
 
 class TensorType(NamedTuple):
