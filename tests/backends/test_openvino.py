@@ -14,6 +14,7 @@ from hwrt.backend import (
     BackendFailure,
     Device,
     InputError,
+    Limits,
     ModelError,
     Options,
     Preprocess,
@@ -80,6 +81,36 @@ class TestOpenVino(BackendConformance):
 
         with pytest.raises(UnsupportedModel, match="built precision bf16"):
             compiled(models.matmul(tmp_path), options)
+
+    @pytest.mark.parametrize("precision", ["f32", "int8"])
+    def test_quantised_model_is_computed_as_stated_or_in_integers(
+        self, compiled: Compile, tmp_path: Path, precision: str
+    ) -> None:
+        model = models.quantized_matmul(tmp_path)
+        made = compiled(model, Options(precision=precision, threads=1))
+        feeds = {"x": noise((2, 16))}
+        one_step = 127 * 0.01 * 0.02
+
+        assert made.precision == precision
+        outputs, wanted = made.create_request().infer(feeds), models.expected(model, feeds)
+        np.testing.assert_allclose(outputs["y"], wanted["y"], rtol=0, atol=one_step)
+
+    def test_integers_are_a_candidate_of_quantised_models_alone(
+        self, backend: Backend, tmp_path: Path
+    ) -> None:
+        quantised = models.quantized_matmul(tmp_path / "quantised")
+        both = [
+            {options.precision for options in backend.candidates(model, Device("cpu"), Limits(1))}
+            for model in (quantised, models.matmul(tmp_path))
+        ]
+
+        assert [True, False] == ["int8" in precisions for precisions in both]
+
+    def test_integers_are_refused_for_a_model_of_floats(
+        self, compiled: Compile, tmp_path: Path
+    ) -> None:
+        with pytest.raises(UnsupportedModel, match="'int8'"):
+            compiled(models.matmul(tmp_path), Options(precision="int8"))
 
     # -- options --------------------------------------------------------------------------------
 
