@@ -38,8 +38,10 @@ from hwrt.backend import (
     temporary_beside,
 )
 from hwrt_openvino.diagnosis import findings
+from hwrt_openvino.packed_request import PackedRequest
+from hwrt_openvino.ports import is_packed, ports_of
 from hwrt_openvino.preprocess import fuse
-from hwrt_openvino.request import OpenVinoRequest, tensor_spec
+from hwrt_openvino.request import OpenVinoRequest
 
 _LOG = logging.getLogger("hwrt")
 # hwrt's name -> OpenVINO's element type, and the capability that a device lists for it.
@@ -146,9 +148,10 @@ class OpenVinoModel(CompiledModel):
         self, compiled: Any, model: ModelInfo, device: Device, preprocess: Preprocess | None
     ) -> None:
         self._compiled: Any = compiled
-        names = {spec.name for spec in (*model.inputs, *model.outputs)}
-        self.inputs = tuple(tensor_spec(port, names) for port in compiled.inputs)
-        self.outputs = tuple(tensor_spec(port, names) for port in compiled.outputs)
+        self._input_ports = ports_of(compiled.inputs, model.inputs)
+        self._output_ports = ports_of(compiled.outputs, model.outputs)
+        self.inputs = tuple(port.spec for port in self._input_ports)
+        self.outputs = tuple(port.spec for port in self._output_ports)
         if lost := {spec.name for spec in model.inputs} - {spec.name for spec in self.inputs}:
             raise UnsupportedModel(
                 f"openvino drops the input {min(lost)!r} of {model.path}",
@@ -162,12 +165,18 @@ class OpenVinoModel(CompiledModel):
 
     def create_request(
         self, shapes: Mapping[str, tuple[int, ...]] | None = None
-    ) -> OpenVinoRequest:
-        """A request over an infer request of its own."""
+    ) -> OpenVinoRequest | PackedRequest:
+        """A request over an infer request of its own.
+
+        It can not bind anything where a tensor's elements are packed, which no array holds as they
+        are.
+        """
         if self._compiled is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
         request = self._compiled.create_infer_request()
-        return OpenVinoRequest(request, self.inputs, self.outputs, shapes or {}, raise_translated)
+        packed = any(map(is_packed, (*self._input_ports, *self._output_ports)))
+        kind: type[OpenVinoRequest | PackedRequest] = PackedRequest if packed else OpenVinoRequest
+        return kind(request, self._input_ports, self._output_ports, shapes or {}, raise_translated)
 
     def close(self) -> None:
         self._compiled = None

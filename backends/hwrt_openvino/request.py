@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
@@ -15,33 +14,13 @@ from hwrt.backend import (
     Request,
     SessionError,
     TensorSpec,
-    UnsupportedModel,
     empty_aligned,
 )
+from hwrt_openvino.ports import Port, tensor_maker
 
 Translate = Callable[[BaseException, str], NoReturn]
-_DTYPES = {
-    **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
-    **{f"{sign}{bits}": f"{name}{bits}" for sign, name in (("i", "int"), ("u", "uint"))
-       for bits in (8, 16, 32, 64)},
-    "boolean": "bool",
-}  # fmt: skip
 # Below this size a copy costs less than handing OpenVINO another tensor (about 3 us).
 _COPY_BYTES = 32 * 1024
-
-
-def tensor_spec(port: Any, names: AbstractSet[str]) -> TensorSpec:
-    """The TensorSpec of a port, under the name that the model's file gives it."""
-    own = port.get_names()
-    name = next(iter(sorted(own & names)), None) or next(iter(sorted(own)), f"#{port.index}")
-    kind = port.get_element_type().to_string()
-    if kind not in _DTYPES:
-        raise UnsupportedModel(f"hwrt passes no {kind} tensor ({name!r}) to openvino")
-    partial_shape = port.get_partial_shape()
-    if partial_shape.rank.is_dynamic:
-        return TensorSpec(name, np.dtype(_DTYPES[kind]), None)
-    shape = tuple(None if size.is_dynamic else size.get_length() for size in partial_shape)
-    return TensorSpec(name, np.dtype(_DTYPES[kind]), shape)
 
 
 class OpenVinoRequest(Request):
@@ -50,22 +29,25 @@ class OpenVinoRequest(Request):
     def __init__(
         self,
         request: Any,
-        inputs: tuple[TensorSpec, ...],
-        outputs: tuple[TensorSpec, ...],
+        inputs: tuple[Port, ...],
+        outputs: tuple[Port, ...],
         shapes: Mapping[str, tuple[int, ...]],
         translate: Translate,
     ) -> None:
-        from openvino import InferRequest, Tensor
+        from openvino import InferRequest
 
         self._request = request
-        self._tensor = partial(Tensor, shared_memory=True)
         self._translate = translate
-        self._inputs = {spec.name: (i, spec) for i, spec in enumerate(inputs)}
-        self._outputs = {spec.name: (i, spec) for i, spec in enumerate(outputs)}
+        self._inputs = {port.spec.name: (port.place, port.spec) for port in inputs}
+        self._outputs = {port.spec.name: (port.place, port.spec) for port in outputs}
+        self._tensor = {port.spec.name: tensor_maker(port) for port in (*inputs, *outputs)}
+        self._foreign = frozenset(port.spec.name for port in outputs if port.is_foreign)
         # OpenVINO finds tensors by name: another array for an output that is also an input would
         # become the input's.
         self._open = frozenset(
-            spec.name for spec in outputs if not spec.is_fixed or spec.name in self._inputs
+            port.spec.name
+            for port in outputs
+            if not port.spec.is_fixed or port.spec.name in self._inputs
         )
         # The Python wrapper around the compiled call dispatches its arguments and builds a dict of
         # results for some 5 us.  Where the compiled call is another one, TypeError says so.
@@ -120,7 +102,7 @@ class OpenVinoRequest(Request):
         finally:
             for name in lent:
                 self._request.set_input_tensor(
-                    self._inputs[name][0], self._tensor(self.inputs[name])
+                    self._inputs[name][0], self._tensor[name](self.inputs[name])
                 )
 
     def _lend_input(self, name: str, array: Array) -> Array:
@@ -138,7 +120,7 @@ class OpenVinoRequest(Request):
     def _set_input(self, name: str, array: Array) -> None:
         i, spec = self._inputs[name]
         try:
-            self._request.set_input_tensor(i, self._tensor(array))
+            self._request.set_input_tensor(i, self._tensor[name](array))
         except RuntimeError as exc:
             raise InputError(
                 f"the input {name!r} can not have the shape {array.shape}: it is out of the bounds "
@@ -151,7 +133,8 @@ class OpenVinoRequest(Request):
         for name, own in self._fixed.items():
             if own.nbytes >= _COPY_BYTES:
                 lent[name] = np.empty(own.shape, own.dtype)
-                self._request.set_output_tensor(self._outputs[name][0], self._tensor(lent[name]))
+                i, make = self._outputs[name][0], self._tensor[name]
+                self._request.set_output_tensor(i, make(lent[name]))
         try:
             self.run()
             return {
@@ -161,7 +144,7 @@ class OpenVinoRequest(Request):
         finally:
             for name in lent:
                 self._request.set_output_tensor(
-                    self._outputs[name][0], self._tensor(self._fixed[name])
+                    self._outputs[name][0], self._tensor[name](self._fixed[name])
                 )
 
     def _read_output(self, name: str) -> Array:
@@ -171,7 +154,9 @@ class OpenVinoRequest(Request):
     def _copy_output(self, name: str) -> Array:
         own: Array | None = self._fixed.get(name)
         if own is None:
-            own = self._request.get_output_tensor(self._outputs[name][0]).data
+            i, spec = self._outputs[name]
+            own = self._request.get_output_tensor(i).data
+            own = own.view(spec.dtype) if name in self._foreign else own
         copy: Array = own.copy()
         return copy
 
@@ -212,10 +197,10 @@ class OpenVinoRequest(Request):
                 hint="copy it with numpy.array(array, order='C')",
             )
         if is_input:
-            self._request.set_input_tensor(i, self._tensor(array))
+            self._request.set_input_tensor(i, self._tensor[name](array))
             self.inputs = {**self.inputs, name: array}
         else:
-            self._request.set_output_tensor(i, self._tensor(array))
+            self._request.set_output_tensor(i, self._tensor[name](array))
             self._fixed = {**self._fixed, name: array}
 
     def close(self) -> None:
@@ -224,20 +209,7 @@ class OpenVinoRequest(Request):
         self._infer = _closed
 
     def _shape_inputs(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        if unknown := sorted(set(shapes) - set(self._inputs)):
-            raise InputError(
-                f"there is no input {unknown[0]!r}",
-                hint=f"the inputs are {', '.join(self._inputs)}",
-            )
-        wanted = {}
-        for name, (_, spec) in self._inputs.items():
-            default = tuple(1 if size is None else size for size in spec.shape or ())
-            shape = tuple(shapes.get(name, default))
-            if not spec.accepts(shape) or any(size < 0 for size in shape):
-                raise InputError(
-                    f"the input {name!r} can not have the shape {shape}", hint=f"it is {spec}"
-                )
-            wanted[name] = shape
+        wanted = wanted_shapes((spec for _, spec in self._inputs.values()), shapes)
         arrays = dict(self.inputs)
         try:
             for name, shape in wanted.items():
@@ -256,7 +228,28 @@ class OpenVinoRequest(Request):
     def _own_output(self, name: str, i: int, spec: TensorSpec) -> None:
         shape = tuple(size for size in spec.shape or () if size is not None)
         self._fixed[name] = empty_aligned(shape, spec.dtype)
-        self._request.set_output_tensor(i, self._tensor(self._fixed[name]))
+        self._request.set_output_tensor(i, self._tensor[name](self._fixed[name]))
+
+
+def wanted_shapes(
+    specs: Iterable[TensorSpec], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """A shape for each input, 1 where a dimension is dynamic and not given; or InputError."""
+    inputs = {spec.name: spec for spec in specs}
+    if unknown := sorted(set(shapes) - set(inputs)):
+        raise InputError(
+            f"there is no input {unknown[0]!r}", hint=f"the inputs are {', '.join(inputs)}"
+        )
+    wanted = {}
+    for name, spec in inputs.items():
+        default = tuple(1 if size is None else size for size in spec.shape or ())
+        shape = tuple(shapes.get(name, default))
+        if not spec.accepts(shape) or any(size < 0 for size in shape):
+            raise InputError(
+                f"the input {name!r} can not have the shape {shape}", hint=f"it is {spec}"
+            )
+        wanted[name] = shape
+    return wanted
 
 
 def _closed() -> NoReturn:
