@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
-
-import hwrt
-from hwrt import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
@@ -22,79 +14,6 @@ DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", RO
 
 def read(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def guide_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Installs the backend of adding_a_backend.md, as pip would; its name."""
-    files = re.findall(
-        r"`hwrt-plainnumpy/([\w./]+)`:\n\n```\w+\n(.*?)```", read("adding_a_backend.md"), re.DOTALL
-    )
-    for name, text in files:
-        path = tmp_path / "site" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    entry = re.search(r'\[project\.entry-points\."hwrt\.backends"\]\n(\w+) = "(.+)"', files[0][1])
-    assert entry is not None
-    metadata = tmp_path / "site" / "hwrt_plainnumpy-0.1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: hwrt-plainnumpy\nVersion: 0.1.0\n"
-    )
-    (metadata / "entry_points.txt").write_text(f"[hwrt.backends]\n{entry[1]} = {entry[2]}\n")
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    monkeypatch.setattr(registry, "_found", None)
-    monkeypatch.setattr(registry, "_instances", {})
-    yield entry[1]
-    sys.modules.pop("hwrt_plainnumpy", None)
-
-
-@pytest.fixture
-def add_and_relu(tmp_path: Path) -> Path:
-    tensors = {
-        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 4]) for name in "aby"
-    }
-    nodes = [helper.make_node("Add", ["a", "b"], ["sum"]), helper.make_node("Relu", ["sum"], ["y"])]
-    graph = helper.make_graph(nodes, "relu_add", [tensors["a"], tensors["b"]], [tensors["y"]])
-    path = tmp_path / "relu_add.onnx"
-    opset = helper.make_opsetid("", 17)
-    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[opset]), path)
-    return path
-
-
-def test_the_guides_backend_is_chosen_and_answers_rightly(
-    guide_backend: str, add_and_relu: Path
-) -> None:
-    a, b = np.ones((2, 4), "f4"), -np.arange(8, dtype="f4").reshape(2, 4)
-    with hwrt.load(add_and_relu, backend=guide_backend, budget_s=0.1) as session:
-        outputs = session.run({"a": a, "b": b})
-
-        assert session.plan.backend == guide_backend
-        np.testing.assert_array_equal(np.maximum(a + b, 0), outputs["y"])
-
-
-def test_the_guides_backend_passes_doctors_check(guide_backend: str) -> None:
-    from hwrt.cli.checkup import check_backend
-
-    checked = check_backend(guide_backend)
-
-    assert (checked.status, checked.reason, checked.findings) == ("ok", None, ())
-
-
-def test_the_guides_backend_keeps_fixed_outputs_in_place(
-    guide_backend: str, add_and_relu: Path
-) -> None:
-    shapes = {"a": (1, 4), "b": (1, 4)}
-    with hwrt.load(
-        add_and_relu, backend=guide_backend, options={"threads": 1}, shapes=shapes
-    ) as session:
-        request = session.request()
-        request.run()
-        y = request.outputs["y"]
-        request.inputs["a"][...] = 3
-        request.run()
-
-        np.testing.assert_array_equal(np.full((1, 4), 3, "f4"), y)
 
 
 def test_the_layers_are_those_of_the_test() -> None:
