@@ -30,12 +30,13 @@ _UINT16 = _Form("<H")
 
 _BLOCK_BYTES = 1 << 14
 _KEPT_BLOCKS = 1 << 11
+_CHUNK = 1 << 8  # of a vector that is walked through
 _STEP_BYTES = 64
-"""Visiting a table is one step of work, and so is reading this many bytes."""
-_FREE_STEPS = 50_000
-"""The work that a file of any size may ask for, beside one step for each 32 bytes of its own.  The
-densest of real networks needs less than that, and it is done in less than two seconds."""
-_FILE_BYTES_PER_STEP = 32
+"""To read a table, a vector or this many more bytes is one step of work."""
+_FREE_STEPS = 100_000
+_FILE_BYTES_PER_STEP = 24
+"""A file is granted the free steps and one for each of so many of its bytes.  Networks take one for
+28 bytes and more; 4 MB that refer to each other as often as they may are refused after a second."""
 
 
 class Source:
@@ -61,17 +62,16 @@ class Source:
             raise Malformed(f"it became shorter than {at + count} bytes while it was read")
         return data
 
-    def spend(self, steps: int) -> None:
-        """Draw on the budget of work.  Raises Malformed where it is used up."""
-        self._steps -= steps
+    def spend(self, count: int) -> None:
+        """Draw the work of reading ``count`` bytes from the budget.
+
+        Raises Malformed where it is used up.
+        """
+        self._steps -= 1 + count // _STEP_BYTES
         if self._steps < 0:
             raise Malformed(
                 f"its {self.size} bytes refer to each other so often that reading them has no end"
             )
-
-    def spend_on(self, count: int) -> None:
-        """Draw on the budget what it takes to read ``count`` bytes.  Raises as ``spend`` does."""
-        self.spend(count // _STEP_BYTES)
 
     def _block(self, number: int) -> bytes:
         if len(self._blocks) >= _KEPT_BLOCKS:
@@ -112,7 +112,7 @@ class _Window:
             if size < 4 or size % 2:
                 raise Malformed(f"the vtable at byte {at} has the impossible size {size}")
             self.check(at, size, "a vtable")
-            self.source.spend_on(size)
+            self.source.spend(size)
             vtable = self.vtables[at] = self.source.take(at, size)
         return vtable
 
@@ -127,7 +127,6 @@ class Table:
     __slots__ = ("_inline", "_vtable", "_window", "at")
 
     def __init__(self, window: _Window, at: int) -> None:
-        window.source.spend(1)
         self.at = at
         self._window = window
         self._vtable = window.vtable(at - window.unpack(INT32, at, "a table"))
@@ -135,8 +134,7 @@ class Table:
         if size < 4:
             raise Malformed(f"the table at byte {at} has the impossible size {size}")
         window.check(at, size, "a table")
-        if size > _STEP_BYTES:
-            window.source.spend_on(size)
+        window.source.spend(size)
         self._inline = window.source.take(at, size)
 
     def has(self, field: int) -> bool:
@@ -162,7 +160,7 @@ class Table:
         if span is None:
             return None
         at, count = span
-        self._window.source.spend_on(count)
+        self._window.source.spend(count)
         data = self._window.source.take(at, count)
         try:
             return data.decode()
@@ -210,7 +208,7 @@ class Table:
         if span is None:
             return ()
         at, count = span
-        self._window.source.spend_on(count * form.size)
+        self._window.source.spend(count * form.size)
         data = self._window.source.take(at, count * form.size)
         return struct.unpack(f"<{count}{form.format[1:]}", data)
 
@@ -234,7 +232,12 @@ class Tables:
         return Table(self._window, place + offset)
 
     def __iter__(self) -> Iterator[Table]:
-        return (self[index] for index in range(self._count))
+        for first in range(0, self._count, _CHUNK):
+            count = min(_CHUNK, self._count - first)
+            at = self._at + 4 * first
+            data = self._window.source.take(at, 4 * count)
+            for i, offset in enumerate(struct.unpack(f"<{count}I", data)):
+                yield Table(self._window, at + 4 * i + offset)
 
 
 def root(source: Source, identifier: bytes, start: int = 0, count: int | None = None) -> Table:

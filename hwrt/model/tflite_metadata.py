@@ -62,7 +62,7 @@ def read_metadata(model: Table, buffers: Buffers, source: Source, graph: int) ->
     for entry in model.tables(schema.Model.METADATA):
         name = entry.text(schema.Metadata.NAME) or ""
         index = entry.integer(schema.Metadata.BUFFER, UINT32)
-        span = buffers.span(index, f"the metadata {name!r}")
+        span = buffers.span(index, f"the metadata {name!r:.80}")
         if name == _TFLITE_METADATA:
             described = span
         elif name not in metadata:
@@ -89,7 +89,7 @@ def _text(name: str, source: Source, span: tuple[int, int]) -> dict[str, str]:
     at, size = span
     if not 0 < size <= _LONGEST_VALUE:
         return {}
-    source.spend_on(size)
+    source.spend(size)
     try:
         text = source.take(at, size).rstrip(b"\0").decode()
     except UnicodeDecodeError:
@@ -149,7 +149,7 @@ def _labels(name: str, archive: ZipTrailer | None) -> dict[str, str]:
     try:
         lines = data.decode("utf-8-sig").rstrip("\r\n").splitlines()
     except UnicodeDecodeError as exc:
-        raise Malformed(f"the labels {name!r} in its zip archive are not UTF-8: {exc}") from exc
+        raise Malformed(f"the labels {name!r:.80} in its zip archive are not UTF-8: {exc}") from exc
     return {"names": str(dict(enumerate(lines)))}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,8 +33,8 @@ def read(path: Path) -> ModelInfo:
     and outputs are called by its keys, and their tensors' own names are among ``aliases``.  Without
     signatures they are those of the first subgraph, called by their tensors' names; one whose name
     is empty is called ``input_0`` or ``output_0`` for its place, one whose name was taken gets its
-    place appended.  Both stand in the subgraph's order.  A shape is None where the file tells no
-    rank; a file of before 2022 does not tell that from a scalar.
+    place appended.  Both stand in the subgraph's order.  An output's shape is None where the file
+    tells no rank: before 2022 no file told a scalar from an open rank.
 
     ``operators`` counts those of all subgraphs by name, custom ones by their custom code.
     ``parameters`` counts the elements of constants, those of sparse ones that are stored, each
@@ -112,17 +112,27 @@ class _Graph:
         self.operators = table.tables(schema.SubGraph.OPERATORS)
         self.inputs = self.checked(table.integers(schema.SubGraph.INPUTS), "its inputs")
         self.outputs = self.checked(table.integers(schema.SubGraph.OUTPUTS), "its outputs")
-        if len(set(self.inputs)) < len(self.inputs):
+        self.input_places = _first_places(self.inputs)
+        self.output_places = _first_places(self.outputs)
+        if len(self.input_places) < len(self.inputs):
             raise Malformed(f"{self.title} has one tensor as two of its inputs")
 
     def checked(self, indices: tuple[int, ...], what: str, least: int = 0) -> tuple[int, ...]:
         """The indices, each of which must be that of a tensor, or not below ``least``."""
         if indices and not least <= min(indices) <= max(indices) < len(self.tensors):
             raise Malformed(
-                f"{self.title} has {len(self.tensors)} tensors, and {what} are the tensors"
+                f"{self.title} has {len(self.tensors)} tensors, and those of {what} are"
                 f" {', '.join(map(str, indices[:8]))}"
             )
         return indices
+
+
+def _first_places(indices: Sequence[int]) -> dict[int, int]:
+    """Tensor -> where it first stands among the inputs or outputs."""
+    places: dict[int, int] = {}
+    for place, index in enumerate(indices):
+        places.setdefault(index, place)
+    return places
 
 
 @dataclass(frozen=True)
@@ -142,33 +152,34 @@ def _functions(model: Table, graphs: Sequence[_Graph]) -> dict[str, _Function]:
         key = table.text(schema.Signature.KEY)
         index = table.integer(schema.Signature.SUBGRAPH, UINT32)
         if key is None or key in functions:
-            raise Malformed(f"it has a signature without a key or two of the key {key!r}")
+            raise Malformed(f"it has a signature without a key or two of the key {key!r:.80}")
         if index >= len(graphs):
-            raise Malformed(f"its signature {key!r} is of subgraph {index} of {len(graphs)}")
+            raise Malformed(f"its signature {key!r:.80} is of subgraph {index} of {len(graphs)}")
         graph = graphs[index]
-        inputs = _members(table.tables(schema.Signature.INPUTS), graph.inputs, f"{key!r}, input")
+        title = f"its signature {key!r:.80}"
+        inputs = _members(
+            table.tables(schema.Signature.INPUTS), graph.input_places, f"{title}, input"
+        )
         outputs = _members(
-            table.tables(schema.Signature.OUTPUTS), graph.outputs, f"{key!r}, output"
+            table.tables(schema.Signature.OUTPUTS), graph.output_places, f"{title}, output"
         )
         if len(set(inputs.values())) < len(inputs):
-            raise Malformed(f"its signature {key!r} has two names for one input")
+            raise Malformed(f"{title} has two names for one input")
         functions[key] = _Function(key, graph, inputs, outputs)
     return functions
 
 
-def _members(tables: Tables, tensors: Sequence[int], owner: str) -> dict[str, int]:
-    """The tensors of a signature's inputs or outputs by name, in the order of ``tensors``."""
-    known = set(tensors)
+def _members(tables: Tables, places: Mapping[int, int], owner: str) -> dict[str, int]:
+    """The tensors of a signature's inputs or outputs by name, ordered by their ``places``."""
     members: dict[str, int] = {}
     for table in tables:
         name = table.text(schema.TensorMap.NAME)
         tensor = table.integer(schema.TensorMap.TENSOR, UINT32)
         if not name or name in members:
-            raise Malformed(f"its signature {owner}: one without a name, or two named {name!r}")
-        if tensor not in known:
-            raise Malformed(f"its signature {owner} {name!r}: tensor {tensor} is not among them")
+            raise Malformed(f"{owner}: one has no name, or two are named {name!r:.80}")
+        if tensor not in places:
+            raise Malformed(f"{owner} {name!r:.80}: tensor {tensor} is none of its subgraph's")
         members[name] = tensor
-    places = {tensor: place for place, tensor in reversed(list(enumerate(tensors)))}
     return dict(sorted(members.items(), key=lambda item: places[item[1]]))
 
 
@@ -178,7 +189,8 @@ def _specs(
     """The specs of a subgraph's inputs or outputs.
 
     What the signature's ``members`` name bears that name, once for each name; the rest are called
-    by their tensors' names, made unique.
+    by their tensors' names, made unique.  A name that another tensor bears too is no alias: by it
+    a vendor would give the other one.
     """
     specs: list[TensorSpec] = []
     taken = set(members)
@@ -192,8 +204,9 @@ def _specs(
             while name in taken:
                 name += f"_{place}"
             taken.add(name)
-        known = own and own != name and owners.setdefault(own, index) == index
-        specs.append(spec(tensor, name, role=role, aliases=(own,) if known else ()))
+        is_own = owners.setdefault(own, index) == index
+        aliases = (own,) if own and own != name and is_own else ()
+        specs.append(spec(tensor, name, role=role, aliases=aliases))
     return tuple(specs)
 
 
@@ -264,15 +277,14 @@ def _add_operator(
 ) -> None:
     name = names[operator.integer(schema.Operator.OPCODE_INDEX, UINT32)]
     content.operators[name] += 1
-    what = f"those of an operator {name}"
-    takes = graph.checked(operator.integers(schema.Operator.INPUTS), what, _ABSENT)
-    gives = graph.checked(operator.integers(schema.Operator.OUTPUTS), what, _ABSENT)
+    takes = graph.checked(operator.integers(schema.Operator.INPUTS), name, _ABSENT)
+    gives = graph.checked(operator.integers(schema.Operator.OUTPUTS), name, _ABSENT)
     if name == "FAKE_QUANT":
         content.quantized = True
     elif name == "DEQUANTIZE":
-        content.quantized |= not scaled.intersection(takes) <= set(graph.inputs)
+        content.quantized |= not scaled.intersection(takes) <= graph.input_places.keys()
     elif name == "QUANTIZE":
-        content.quantized |= not scaled.intersection(takes + gives) <= set(graph.outputs)
+        content.quantized |= not scaled.intersection(takes + gives) <= graph.output_places.keys()
     else:
         content.quantized |= not scaled.isdisjoint(takes + gives)
 

@@ -28,9 +28,12 @@ def type_of(tensor: Table) -> schema.TensorType:
 def spec(tensor: Table, name: str, *, role: str, aliases: tuple[str, ...] = ()) -> TensorSpec:
     """The spec of an input or output (``role``).
 
+    The shape of an output without dimensions is None unless the file says that it has a rank; such
+    an input is a scalar, as which all runtimes take it.
+
     Raises Malformed where the file contradicts itself, UnsupportedModel where no array can hold it.
     """
-    owner = f"{role} {name!r}"
+    owner = f"{role} {name!r:.80}"
     kind = type_of(tensor)
     if not kind.dtype:
         number = tensor.integer(schema.Tensor.TYPE, INT8)
@@ -38,7 +41,9 @@ def spec(tensor: Table, name: str, *, role: str, aliases: tuple[str, ...] = ()) 
             f"the model's {owner} is of the type {kind.name or number}, which no array holds",
             hint="convert the model with plain tensors as inputs and outputs",
         )
-    shape = _shape(tensor, owner)
+    shape: tuple[int | None, ...] | None = _shape(tensor, owner)
+    if role == "output" and not shape and not tensor.integer(schema.Tensor.HAS_RANK, BOOL):
+        shape = None
     return TensorSpec(
         name,
         dtype_named(kind.dtype, owner=f"the model's {owner}"),
@@ -64,14 +69,12 @@ def elements(tensor: Table, owner: str) -> int:
     return _product(_dimensions(tensor, schema.Tensor.SHAPE, owner), owner)
 
 
-def _shape(tensor: Table, owner: str) -> tuple[int | None, ...] | None:
+def _shape(tensor: Table, owner: str) -> tuple[int | None, ...]:
     """The shape, None for what ``shape_signature`` or the shape itself leave open by a -1."""
     shape = _dimensions(tensor, schema.Tensor.SHAPE, owner, least=-1)
     signature = _dimensions(tensor, schema.Tensor.SHAPE_SIGNATURE, owner, least=-1) or shape
     if len(signature) != len(shape):
         raise Malformed(f"{owner} has the shape {shape} and the shape signature {signature}")
-    if not shape and not tensor.integer(schema.Tensor.HAS_RANK, BOOL):
-        return None
     sizes = tuple(
         None if -1 in (size, open_size) else size
         for size, open_size in zip(shape, signature, strict=True)

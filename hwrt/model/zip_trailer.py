@@ -79,7 +79,7 @@ class ZipTrailer:
         or damaged, and KeyError where there is none.
         """
         entry = self._entries[name]
-        owner = f"the file {name!r} in its zip archive"
+        owner = f"the file {name!r:.80} in its zip archive"
         if entry.flags & _ENCRYPTED or entry.method not in (_STORED, _DEFLATED):
             raise Malformed(f"{owner} is encrypted or packed by the method {entry.method}")
         if max(entry.packed_bytes, entry.size_bytes) > LARGEST_FILE:
