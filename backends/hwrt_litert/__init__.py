@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,8 @@ from hwrt.backend import (
     TensorSpec,
     UnsupportedModel,
 )
-from hwrt_litert import vendor
+from hwrt_litert import edgetpu, vendor
+from hwrt_litert.diagnosis import findings, mend
 from hwrt_litert.graph import Graph, memory_of
 from hwrt_litert.memory import available_bytes, data_bytes, requests_that_fit
 from hwrt_litert.request import LiteRtRequest, allocate, first_shapes
@@ -41,6 +42,8 @@ _KERNELS = {
     "reference": "BUILTIN_REF",
 }
 _KNOWN = frozenset({"precision", "threads", "kernels"})
+# A model with these gives another answer to the same feeds each time, so one request has to serve.
+_STATEFUL = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 
 
 class LiteRt(Backend):
@@ -56,18 +59,22 @@ class LiteRt(Backend):
     formats: ClassVar[frozenset[str]] = frozenset({"tflite"})
     api_version: ClassVar[int] = 1
 
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._faults: dict[tuple[str, Path, int], str | None] = {}
+
     def stamp(self) -> str:
-        """The version in the name of the wheel's metadata folder; else what tells builds apart."""
-        folder = vendor.package_folder()
-        for metadata in folder.parent.glob(f"{folder.name}-*.dist-info"):
-            return metadata.name.removesuffix(".dist-info").replace("-", " ", 1)
-        made = (folder / "__init__.py").stat()
-        return f"{folder.name} unversioned {made.st_size} {made.st_mtime_ns}"
+        """The package's version, and what tells one libedgetpu from another where there is one."""
+        library = edgetpu.library(self._root)
+        return vendor.version() + (f", {_build(library.resolve())}" if library else "")
 
     def devices(self) -> Sequence[Device]:
-        """The CPU, where the module imports."""
+        """The CPU, and the EdgeTPUs that work; ``diagnose`` tells why others do not.
+
+        The first call tries each EdgeTPU in a child process, which resets it.
+        """
         vendor.load()
-        return (Device("cpu", name="CPU"),)
+        return (Device("cpu", name="CPU"), *(coral.device for coral in self._working()))
 
     def compile(
         self,
@@ -82,6 +89,7 @@ class LiteRt(Backend):
     ) -> CompiledModel:
         """The file's bytes, and one interpreter made from them to see that it runs."""
         module = vendor.load()
+        coral = self._coral(device)
         _check(model, device, options)
         inputs = _fixed_inputs(model, shapes)
         if progress is not None and not progress(0.0, f"litert: loading {model.path.name}"):
@@ -93,16 +101,20 @@ class LiteRt(Backend):
             num_threads=options.threads or len(os.sched_getaffinity(0)),
             **_resolver(module, options),
         )
+        if coral is not None:
+            make = partial(_delegated, make, self._delegate(module, coral, model))
         before = data_bytes()
         with first_words_logged():
             graph = Graph(make, replace(model, inputs=inputs), content)
             outputs = _try(graph, model)
-        return LiteRtModel(graph, model, inputs, outputs, data_bytes() - before)
+        return LiteRtModel(graph, model, device, outputs, data_bytes() - before)
 
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
-        """XNNPACK, then LiteRT's own kernels, which win on some operators."""
+        """XNNPACK, then on the CPU LiteRT's own kernels, which win on some operators."""
         precision = _precision(model)
         yield Options(precision=precision, threads=limits.threads)
+        if device.kind != "cpu":
+            return
         yield Options(precision=precision, threads=limits.threads, kernels="builtin")
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:
@@ -117,7 +129,53 @@ class LiteRt(Backend):
         return Options(precision="f32", threads=1, kernels="builtin")
 
     def diagnose(self) -> Iterable[Finding]:
-        return ()
+        """Several packages with the same interpreter; EdgeTPUs that can not be used, and why."""
+        return findings(vendor.installed(), root=self._root, fault=self._fault)
+
+    def _working(self) -> list[edgetpu.Coral]:
+        library = edgetpu.library(self._root)
+        if library is None:
+            return []
+        return [
+            coral
+            for coral in edgetpu.attached(self._root)
+            if coral.may_be_opened and self._fault(coral, library) is None
+        ]
+
+    def _fault(self, coral: edgetpu.Coral, library: Path) -> str | None:
+        """Why the EdgeTPU does not work, tried once for each build of the library."""
+        key = (coral.identity, library, library.stat().st_mtime_ns)
+        if key not in self._faults:
+            self._faults[key] = edgetpu.fault(coral, library)
+        return self._faults[key]
+
+    def _coral(self, device: Device) -> edgetpu.Coral | None:
+        """The EdgeTPU that this device is; None for the CPU."""
+        if device.id == "cpu:0":
+            return None
+        for coral in edgetpu.attached(self._root) if device.kind == edgetpu.KIND else ():
+            if coral.index == device.index:
+                return coral
+        raise UnsupportedModel(
+            f"litert has no device {device.id!r} here",
+            hint="`hwrt doctor` lists the devices, and what keeps an EdgeTPU from being one",
+        )
+
+    def _delegate(
+        self, module: vendor.Vendor, coral: edgetpu.Coral, model: ModelInfo
+    ) -> Callable[[], Any]:
+        """What makes the EdgeTPU's delegate, tried with this model in a child process before."""
+        library = edgetpu.library(self._root)
+        if library is None:
+            raise UnsupportedModel(
+                f"{coral.device.id} needs libedgetpu, which is not installed",
+                hint=edgetpu.ANOTHER_BUILD,
+            )
+        if reason := edgetpu.fault(coral, library, model=model.path):
+            raise BackendFailure(
+                f"litert can not run {model.path} on {coral.device.id}: {reason}", hint=mend(reason)
+            )
+        return partial(module.load_delegate, str(library), {"device": coral.option})
 
 
 class LiteRtModel(CompiledModel):
@@ -127,18 +185,20 @@ class LiteRtModel(CompiledModel):
         self,
         graph: Graph,
         model: ModelInfo,
-        inputs: tuple[TensorSpec, ...],
+        device: Device,
         outputs: tuple[TensorSpec, ...],
         request_bytes: int,
     ) -> None:
         self._graph: Graph | None = graph
-        self.inputs = inputs
+        self.inputs = tuple(port.spec for port in graph.inputs.values())
         self.outputs = outputs
         self.precision = _precision(model)
-        self.placement = Placement({"cpu:0": sum(model.operators.values())})
+        self.placement = _placement(model, device)
         self.max_requests = requests_that_fit(
             request_bytes, available_bytes(), len(os.sched_getaffinity(0))
         )
+        if device.kind == edgetpu.KIND or not _STATEFUL.isdisjoint(model.operators):
+            self.max_requests = 1
 
     def create_request(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> LiteRtRequest:
         """A request over an interpreter of its own."""
@@ -155,8 +215,16 @@ def _precision(model: ModelInfo) -> str:
 
 
 def _check(model: ModelInfo, device: Device, options: Options) -> None:
-    if device.id != "cpu:0":
-        raise UnsupportedModel(f"litert has no device {device.id!r} here, only 'cpu:0'")
+    if device.kind == edgetpu.KIND and edgetpu.OPERATOR not in model.operators:
+        raise UnsupportedModel(
+            f"{model.path} was not compiled for an EdgeTPU",
+            hint="edgetpu_compiler MODEL.tflite makes MODEL_edgetpu.tflite of a full int8 model",
+        )
+    if device.kind == "cpu" and edgetpu.OPERATOR in model.operators:
+        raise UnsupportedModel(
+            f"{model.path} was compiled for an EdgeTPU, and the CPU can not run it",
+            hint="load the file that edgetpu_compiler was given, or connect an EdgeTPU",
+        )
     if unknown := sorted(set(options) - _KNOWN):
         raise InputError(
             f"litert has no option {unknown[0]!r}", hint=f"it has {', '.join(sorted(_KNOWN))}"
@@ -208,6 +276,29 @@ def _fixed_inputs(model: ModelInfo, shapes: Shapes | None) -> tuple[TensorSpec, 
             raise InputError(f"shapes names {name!r}", hint=f"the inputs are {', '.join(specs)}")
         specs[name] = specs[name].bounded(shape)
     return tuple(specs.values())
+
+
+def _delegated(make: Callable[..., Any], delegate: Callable[[], Any]) -> Any:
+    """An interpreter with a delegate of its own."""
+    try:
+        made = delegate()
+    except (OSError, ValueError, AttributeError) as exc:
+        raise BackendFailure(f"litert can not open the EdgeTPU: {exc}") from exc
+    return make(experimental_delegates=[made])
+
+
+def _placement(model: ModelInfo, device: Device) -> Placement:
+    """An EdgeTPU's operators run there or not at all; those beside them on the CPU."""
+    mapped = model.operators.get(edgetpu.OPERATOR, 0)
+    on_cpu = sum(model.operators.values()) - mapped
+    if device.kind == "cpu":
+        return Placement({device.id: on_cpu})
+    return Placement({device.id: mapped, **({"cpu:0": on_cpu} if on_cpu else {})})
+
+
+def _build(library: Path) -> str:
+    made = library.stat()
+    return f"{library.name} {made.st_size} {made.st_mtime_ns}"
 
 
 def _try(graph: Graph, model: ModelInfo) -> tuple[TensorSpec, ...]:

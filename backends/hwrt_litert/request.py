@@ -24,13 +24,13 @@ class LiteRtRequest(Request):
     first have no address, the second move as they are computed, the third must not be written to.
     """
 
+    _invoke: Any = None
     _inputs: dict[str, Array]
     _outputs: dict[str, Array] | None
 
     def __init__(self, graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._graph = graph
         self._interpreter: Any = graph.take()
-        self._invoke: Any = None
         self._copies = False
         self._lent: list[weakref.ref[Memory]] = []
         self._inputs, self._outputs = {}, None
@@ -103,6 +103,11 @@ class LiteRtRequest(Request):
         self._release()
         self._interpreter = None
 
+    def __del__(self) -> None:
+        # The compiled part of the interpreter, which this holds, must go before what it was made
+        # from: the file's bytes and the delegates, which the Interpreter holds.
+        self._invoke = None
+
     def _fill(self, contents: Mapping[str, Array]) -> None:
         for name, array in contents.items():
             self._inputs[name][...] = array
@@ -118,6 +123,7 @@ class LiteRtRequest(Request):
         """Give the tensors memory and make the arrays; raises InputError for unfit shapes."""
         if self._graph.is_first:
             allocate(self._interpreter, self._graph, shapes)
+        if self._graph.stays:
             inputs = self._map(self._graph.inputs)
             outputs = self._map(self._graph.outputs)
             if inputs is not None and outputs is not None:
@@ -148,9 +154,7 @@ class LiteRtRequest(Request):
         self._outputs = {name: memory.array() for name, memory in outputs.items()}
         for array in self._inputs.values():
             array.fill(0)
-        # The method of the Interpreter looks for live views first, for some 0.3 us.
-        core = getattr(self._interpreter, "_interpreter", None)
-        self._invoke = getattr(core, "Invoke", self._interpreter.invoke)
+        self._invoke = self._graph.invoke_of(self._interpreter)
 
     def _run_copying(self) -> None:
         graph, interpreter = self._graph, self._interpreter
@@ -204,7 +208,7 @@ def allocate(interpreter: Any, graph: Graph, shapes: Mapping[str, tuple[int, ...
                 interpreter.resize_tensor_input(port.number, shapes[name])
         interpreter.allocate_tensors()
     except _FAULTS as exc:
-        raise_shape_fault(exc, dict(shapes))
+        raise_shape_fault(exc, graph.path, dict(shapes))
 
 
 def _read(interpreter: Any, port: Port) -> Array:

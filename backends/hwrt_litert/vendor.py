@@ -60,6 +60,15 @@ def package_folder() -> Path:
     raise BackendUnavailable("LiteRT is not installed", hint=_HINT)
 
 
+def version() -> str:
+    """The package and its version, by the wheel's metadata folder; else what tells builds apart."""
+    folder = package_folder()
+    for metadata in folder.parent.glob(f"{folder.name}-*.dist-info"):
+        return metadata.name.removesuffix(".dist-info").replace("-", " ", 1)
+    made = (folder / "__init__.py").stat()
+    return f"{folder.name} unversioned {made.st_size} {made.st_mtime_ns}"
+
+
 def load() -> Vendor:
     """The vendor's module, imported; BackendUnavailable where none is installed or none imports."""
     package_folder()
@@ -84,9 +93,9 @@ def raise_load_fault(exc: BaseException, path: Path) -> NoReturn:
     raise BackendFailure(text) from exc
 
 
-def raise_shape_fault(exc: BaseException, shapes: object) -> NoReturn:
+def raise_shape_fault(exc: BaseException, path: Path, shapes: object) -> NoReturn:
     """Raise the hwrt error for what the vendor raised while it laid out tensors of these shapes."""
-    text = f"litert can not run the model with inputs of the shapes {shapes}: {_one_line(exc)}"
+    text = f"litert can not run {path} with inputs of the shapes {shapes}: {_one_line(exc)}"
     _raise_common(exc, text)
     raise InputError(text, hint="give all inputs shapes that fit the model and each other") from exc
 
