@@ -28,6 +28,7 @@ _NAMES = {
         "compiled": r"[0-9a-f]{32}",
         "memo": rf"\.?model-[0-9a-f]{{32}}{_UNFINISHED}\.json",
         "models": rf"\.?[0-9a-f]{{64}}{_UNFINISHED}\.onnx",
+        "proved": rf"\.?[0-9a-f]{{32}}{_UNFINISHED}\.json",
         "plans": rf"\.?[0-9a-f]{{32}}{_UNFINISHED}\.json",
         "zoo": rf"\.?\w+@(\d+|dynamic)-[0-9a-f]{{12}}{_UNFINISHED}\.onnx(\.sha256)?",
     }.items()

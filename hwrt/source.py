@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hwrt import model, zoo
 from hwrt.files import digest, intact, publish, temporary_beside
 from hwrt.spec import ModelInfo
 
-__all__ = ["Cache", "ModelSource", "Source", "open_model"]
+__all__ = ["Cache", "ModelSource", "Source", "TemporaryFolder", "open_model"]
 
 ModelSource = str | os.PathLike[str] | bytes
 """A path, ``zoo:NAME``, or the bytes of an ONNX file."""
@@ -22,13 +24,34 @@ Cache = bool | str | os.PathLike[str]
 """True for the user's cache folder, False for none, or a folder."""
 
 
+class TemporaryFolder:
+    """A folder that vanishes with the last who holds this, or with the process that made it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="hwrt-model-"))
+        self._remove = weakref.finalize(self, _remove, self.path, os.getpid())
+
+    def cleanup(self) -> None:
+        """Remove the folder.  Calling it twice is harmless."""
+        self._remove()
+
+
+def _remove(path: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a process forked off inherits this, and the folder stays the owner's
+        shutil.rmtree(path, ignore_errors=True)
+
+
 @dataclass(frozen=True)
 class Source:
-    """A model as a file, the cache to use, and the folder that vanishes with the session."""
+    """A model as a file, the cache to use, and the folder that vanishes when nobody holds it.
+
+    ``name`` is what opens the same model again as long as that folder is there.
+    """
 
     info: ModelInfo
     cache_root: Path | None
-    temporary: tempfile.TemporaryDirectory[str] | None = None
+    name: str
+    temporary: TemporaryFolder | None = None
 
 
 def open_model(source: ModelSource, cache: Cache = True) -> Source:
@@ -37,15 +60,18 @@ def open_model(source: ModelSource, cache: Cache = True) -> Source:
     memo_dir = root / "memo" if root else None
     named = isinstance(source, str) and source.startswith("zoo:")
     if not named and not isinstance(source, bytes | bytearray | memoryview):
-        return Source(model.read(source, memo_dir=memo_dir), root)
-    temporary = None if root else tempfile.TemporaryDirectory(prefix="hwrt-model-")
-    folder = root or Path(temporary.name if temporary else "")
+        info = model.read(source, memo_dir=memo_dir)
+        # The current folder may be another one later.
+        return Source(info, root, os.path.abspath(source))  # noqa: PTH100
+    temporary = None if root else TemporaryFolder()
+    folder = root or (temporary.path if temporary else Path())
     if isinstance(source, str):
-        path = _zoo_file(source, folder / "zoo")
+        path, name = _zoo_file(source, folder / "zoo"), source
     else:
         assert isinstance(source, bytes | bytearray | memoryview)
         path = model.write_bytes(bytes(source), folder / "models")
-    return Source(model.read(path, memo_dir=memo_dir), root, temporary)
+        name = str(path)
+    return Source(model.read(path, memo_dir=memo_dir), root, name, temporary)
 
 
 def _zoo_file(source: str, folder: Path) -> Path:

@@ -21,12 +21,13 @@ LAYERS = (
     ("registry", "measure", "testing", "zoo", "cache", "progress"),
     ("model", "machine", "_kernels"),
     ("backend",),
-    ("spec", "errors", "files", "memory", "packing", "log", "text"),
+    ("spec", "errors", "files", "memory", "arrays", "packing", "log", "text"),
 )
 LEVEL = {room: len(LAYERS) - i for i, row in enumerate(LAYERS) for room in row}
 # Within one row: what may look at its neighbour, and why.
 NEIGHBOURS = {
     ("loading", "session"),  # load makes sessions
+    ("arrays", "errors"),  # what can not be read as an array is said where it is tried
     ("spec", "errors"),  # values are checked where they are made
     ("log", "errors"),  # likewise the variable HWRT_LOG
 }

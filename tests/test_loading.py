@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import hwrt
-from hwrt import loading
 from hwrt.errors import InputError, NoBackend, SessionError
+from hwrt.loading import choosing, origin
 
 Install = Callable[..., None]
 Model = Callable[..., Path]
@@ -20,8 +20,8 @@ Model = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Timing takes no longer than it must: these tests are not about it."""
-    quick = loading.Effort(min_seconds=0.01, min_samples=2, window_s=0.005, warm_up_s=0.05)
-    monkeypatch.setattr(loading, "Effort", lambda budget_s: replace(quick, budget_s=budget_s))
+    quick = choosing.Effort(min_seconds=0.01, min_samples=2, window_s=0.005, warm_up_s=0.05)
+    monkeypatch.setattr(choosing, "Effort", lambda budget_s: replace(quick, budget_s=budget_s))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_cached_plan_that_no_longer_works_is_measured_anew(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = hwrt.load(model, threads=1)
-    compile_it = loading._compile
+    compile_it = origin._compile
     faults = [hwrt.BackendFailure("the driver is gone")]
 
     def compile_or_fail(*arguments: object) -> object:
@@ -103,7 +103,7 @@ def test_a_cached_plan_that_no_longer_works_is_measured_anew(
             raise faults.pop()
         return compile_it(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loading, "_compile", compile_or_fail)
+    monkeypatch.setattr(origin, "_compile", compile_or_fail)
     second = hwrt.load(model, threads=1)
 
     assert second.plan.candidate == first.plan.candidate

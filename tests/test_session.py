@@ -215,9 +215,9 @@ def test_a_run_that_began_before_the_close_gets_none_of_the_closed_requests() ->
                 Session.run(session, {"x": ONES})
             errors.append(caught.value)
 
-    with session._pool:
-        session._idle.extend([Late(model), Late(model)])
-        session._created = 2
+    engine = session._engine
+    engine.idle.extend([Late(model), Late(model)])
+    engine._created = 2
     session.close()
 
     assert len(errors) == 2

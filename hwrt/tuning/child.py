@@ -78,20 +78,35 @@ class Candidate:
         found = registry.backend(message["backend"]).diagnose()
         return {"findings": [vars(finding) for finding in found]}
 
-    def compile(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Compile the model and make one request; what was built and what it took."""
+    def prove(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Compile the model, run it once, and drop it; ``fault`` is what the run raised, if so."""
+        compiled = self._build(message)
+        (feeds,) = read_feeds(Path(message["feeds"]))
+        fault = None
+        try:
+            request = compiled.create_request({name: x.shape for name, x in feeds.items()})
+            request.infer(feeds)
+            request.close()
+        except Exception as exc:  # noqa: BLE001 - whatever a vendor raises: it did not crash
+            fault = f"{type(exc).__name__}: {exc}"
+        compiled.close()
+        return {"fault": fault}
+
+    def _build(self, message: Mapping[str, Any]) -> CompiledModel:
         assert self._backend is not None
-        model = memo.from_json(message["model"])
-        cache_dir = Path(message["cache_dir"]) if message["cache_dir"] else None
-        cached = cache_dir is not None and cache_dir.is_dir()
-        started = time.perf_counter()
-        compiled = self._backend.compile(
-            model,
+        return self._backend.compile(
+            memo.from_json(message["model"]),
             self._devices[message["device"]],
             options=Options(message["options"]),
             shapes=shapes_from_json(message["shapes"]),
-            cache_dir=cache_dir,
+            cache_dir=Path(message["cache_dir"]) if message["cache_dir"] else None,
         )
+
+    def compile(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Compile the model and make one request; what was built and what it took."""
+        cached = bool(message["cache_dir"]) and Path(message["cache_dir"]).is_dir()
+        started = time.perf_counter()
+        compiled = self._build(message)
         compile_s = time.perf_counter() - started
         self._compiled = compiled
         self._feeds = read_feeds(Path(message["feeds"]))
@@ -170,6 +185,7 @@ def _reply(candidate: Candidate, message: Mapping[str, Any]) -> dict[str, Any]:
     operations = {
         "probe": candidate.probe,
         "diagnose": candidate.diagnose,
+        "prove": candidate.prove,
         "compile": candidate.compile,
         "answer": candidate.answer,
         "warm_up": candidate.warm_up,

@@ -15,7 +15,7 @@ from hwrt.tuning.plan import Plan
 from hwrt.tuning.shapes import shapes_to_json
 from hwrt.tuning.wish import Wish
 
-__all__ = ["checked_plan", "device_of", "now", "plan_of_options"]
+__all__ = ["check_made_here", "checked_plan", "device_of", "now", "plan_of_options"]
 
 
 def plan_of_options(info: ModelInfo, wish: Wish, options: Mapping[str, OptionValue]) -> Plan:
@@ -42,6 +42,12 @@ def checked_plan(info: ModelInfo, wish: Wish, given: Plan | str | os.PathLike[st
     """The user's plan, where it was made for this model, machine and version, and fits the wish."""
     plan = given if isinstance(given, Plan) else Plan.load(given)
     _check_plan_fits(plan, wish)
+    check_made_here(info, wish, plan)
+    return plan
+
+
+def check_made_here(info: ModelInfo, wish: Wish, plan: Plan) -> None:
+    """Refuse a plan for another model, machine or version, with InputError saying which differs."""
     here = key_of(info, wish)
     stamps = {plan.backend: registry.backend(plan.backend).stamp()}
     theirs = {plan.backend: plan.key.stamps.get(plan.backend)}
@@ -56,7 +62,6 @@ def checked_plan(info: ModelInfo, wish: Wish, given: Plan | str | os.PathLike[st
             raise InputError(
                 f"the plan was made for another {name}: {there}, not {ours}", hint="tune anew"
             )
-    return plan
 
 
 def _check_plan_fits(plan: Plan, wish: Wish) -> None:

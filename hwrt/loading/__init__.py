@@ -1,0 +1,128 @@
+"""``hwrt.load`` and ``hwrt.tune``: from a model and a wish to a plan and a session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from hwrt.loading.arguments import (
+    Arguments,
+    GivenShapes,
+    Samples,
+    check_tuning,
+    given_feeds,
+    make_wish,
+)
+from hwrt.loading.choosing import measured_plan
+from hwrt.loading.origin import load_model
+from hwrt.log import configure
+from hwrt.session import Session
+from hwrt.source import Cache, ModelSource, open_model
+from hwrt.spec import ModelInfo, OptionValue, Progress
+from hwrt.tuning.plan import Plan
+from hwrt.tuning.wish import names_of
+
+__all__ = ["GivenShapes", "Samples", "given_feeds", "inspect", "load", "make_wish", "tune"]
+
+
+def load(
+    source: ModelSource,
+    *,
+    backend: str | Sequence[str] | None = None,
+    device: str | None = None,
+    options: Mapping[str, OptionValue] | None = None,
+    shapes: GivenShapes | None = None,
+    objective: str = "latency",
+    accuracy: str = "f32",
+    samples: Samples | None = None,
+    threads: int | None = None,
+    max_memory_mb: int | None = None,
+    tune: str = "auto",
+    plan: Plan | str | os.PathLike[str] | None = None,
+    budget_s: float = 30.0,
+    cache: Cache = True,
+    progress: Progress | None = None,
+) -> Session:
+    """A session for the model on the fastest backend of this machine that answers rightly.
+
+    ``source`` is a path, ``zoo:NAME`` or the bytes of an ONNX file.  ``backend`` and ``device``
+    restrict the candidates.  ``options`` are one backend's, given exactly (``threads`` are added
+    where a CPU's leave them out): nothing is measured or checked then.  ``shapes`` maps inputs to
+    shapes, an int or a Range for each dynamic dimension.  ``samples`` (feeds, or a folder of .npy
+    or .npz files) replace seeded random feeds.  ``tune`` "never" uses ``plan`` or a cached plan
+    only.  ``budget_s`` bounds the timing of candidates.
+
+    Raises ModelError for a bad file, InputError for a bad argument, NoBackend where nothing runs
+    the model rightly.
+    """
+    configure()
+    check_tuning(tune, budget_s, plan=plan, options=options, samples=samples)
+    arguments = Arguments(
+        backend=names_of(backend),
+        device=device,
+        options=None if options is None else dict(options),
+        shapes=None if shapes is None else dict(shapes),
+        objective=objective,
+        accuracy=accuracy,
+        samples=samples,
+        threads=threads,
+        max_memory_mb=max_memory_mb,
+        tune=tune,
+        budget_s=budget_s,
+        # The current folder may be another one where the session is loaded again.
+        cache=cache if isinstance(cache, bool) else os.path.abspath(cache),  # noqa: PTH100
+        progress=progress,
+    )
+    return Session(*load_model(open_model(source, cache), arguments, plan))
+
+
+def tune(
+    source: ModelSource,
+    *,
+    backend: str | Sequence[str] | None = None,
+    device: str | None = None,
+    shapes: GivenShapes | None = None,
+    objective: str = "latency",
+    accuracy: str = "f32",
+    samples: Samples | None = None,
+    threads: int | None = None,
+    max_memory_mb: int | None = None,
+    budget_s: float = 30.0,
+    cache: Cache = True,
+    progress: Progress | None = None,
+) -> Plan:
+    """The plan that ``load`` would run by, measured anew and put into the cache.
+
+    The arguments are those of ``load``.
+    """
+    configure()
+    opened = open_model(source, cache)
+    wish = make_wish(
+        opened.info,
+        backend=backend,
+        device=device,
+        shapes=shapes,
+        objective=objective,
+        accuracy=accuracy,
+        threads=threads,
+        max_memory_mb=max_memory_mb,
+    )
+    check_tuning("auto", budget_s)
+    feeds = given_feeds(samples, opened.info)
+    try:
+        return measured_plan(opened, wish, feeds, budget_s=budget_s, progress=progress)
+    finally:
+        if opened.temporary is not None:
+            opened.temporary.cleanup()
+
+
+def inspect(source: ModelSource, *, cache: Cache = True) -> ModelInfo:
+    """What the model file says of itself; nothing is run.  ``source`` as for ``load``.
+
+    Without a cache the ``path`` of a model that was given as bytes is gone afterwards.  Raises
+    ModelError for a file that is missing, malformed or refused.
+    """
+    opened = open_model(source, cache)
+    if opened.temporary is not None:
+        opened.temporary.cleanup()
+    return opened.info

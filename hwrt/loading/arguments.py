@@ -1,0 +1,118 @@
+"""The arguments of a load, checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hwrt import registry
+from hwrt.backend import Array
+from hwrt.errors import InputError
+from hwrt.machine.limits import allowed_threads
+from hwrt.source import Cache
+from hwrt.spec import ModelInfo, OptionValue, Progress, Range
+from hwrt.tuning.feeds import user_feeds
+from hwrt.tuning.shapes import check_shapes
+from hwrt.tuning.wish import Wish, names_of
+
+__all__ = ["Arguments", "GivenShapes", "Samples", "check_tuning", "given_feeds", "make_wish"]
+
+_MOST_SAMPLES = 16
+
+Samples = Iterable[Mapping[str, Array]] | str | os.PathLike[str]
+GivenShapes = Mapping[str, Sequence[int | Range]]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Those of ``load`` that say how, without the model and the plan.
+
+    ``samples`` are None, a folder, or sets of feeds.
+    """
+
+    backend: str | Sequence[str] | None = None
+    device: str | None = None
+    options: Mapping[str, OptionValue] | None = None
+    shapes: GivenShapes | None = None
+    objective: str = "latency"
+    accuracy: str = "f32"
+    samples: Samples | None = None
+    threads: int | None = None
+    max_memory_mb: int | None = None
+    tune: str = "auto"
+    budget_s: float = 30.0
+    cache: Cache = True
+    progress: Progress | None = None
+
+    def wish(self, info: ModelInfo) -> Wish:
+        """What they ask of this model.  Raises InputError for one that is wrong."""
+        return make_wish(
+            info,
+            backend=self.backend,
+            device=self.device,
+            shapes=self.shapes,
+            objective=self.objective,
+            accuracy=self.accuracy,
+            threads=self.threads,
+            max_memory_mb=self.max_memory_mb,
+        )
+
+
+def make_wish(
+    info: ModelInfo,
+    *,
+    backend: str | Sequence[str] | None = None,
+    device: str | None = None,
+    shapes: GivenShapes | None = None,
+    objective: str = "latency",
+    accuracy: str = "f32",
+    threads: int | None = None,
+    max_memory_mb: int | None = None,
+    every_candidate: bool = False,
+) -> Wish:
+    """The arguments of a load, checked.  Raises InputError for one that is wrong."""
+    names = names_of(backend)
+    for name in names or ():
+        if name not in registry.names():
+            raise InputError(
+                f"there is no backend {name!r}",
+                hint=f"there are {', '.join(registry.names()) or 'none'}",
+            )
+    return Wish(
+        threads=threads if threads is not None else allowed_threads(),
+        backends=names,
+        device=device,
+        shapes=check_shapes(info, shapes),
+        objective=objective,
+        accuracy=accuracy,
+        max_memory_bytes=_bytes(max_memory_mb),
+        every_candidate=every_candidate,
+    )
+
+
+def given_feeds(samples: Samples | None, info: ModelInfo) -> list[dict[str, Array]] | None:
+    """The ``samples`` argument as sets of feeds, checked; None where there is none."""
+    return None if samples is None else user_feeds(samples, info.inputs, limit=_MOST_SAMPLES)
+
+
+def check_tuning(tune: str, budget_s: float, **given: object) -> None:
+    """Raise InputError for a wrong value, and for arguments that exclude each other."""
+    if tune not in ("auto", "never"):
+        raise InputError(f"tune is {tune!r}", hint="give 'auto' or 'never'")
+    if not budget_s > 0:
+        raise InputError(f"budget_s is {budget_s!r}", hint="give seconds above 0")
+    together = [f"{name}=" for name, value in given.items() if value is not None]
+    if len(together) > 1:
+        raise InputError(
+            f"{' and '.join(together)} were given together",
+            hint="plan= and options= say what to run; samples= is for finding that out",
+        )
+
+
+def _bytes(megabytes: int | None) -> int | None:
+    if megabytes is None:
+        return None
+    if isinstance(megabytes, bool) or not isinstance(megabytes, int) or megabytes < 1:
+        raise InputError(f"max_memory_mb is {megabytes!r}", hint="give a whole number from 1")
+    return megabytes << 20

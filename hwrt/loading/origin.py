@@ -1,0 +1,187 @@
+"""From a model and a plan to a compiled model, and back to what a session was loaded from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hwrt import registry
+from hwrt.backend import Array, CompiledModel
+from hwrt.errors import BackendError, SessionError
+from hwrt.loading.arguments import Arguments, given_feeds
+from hwrt.loading.choosing import cached_plan, measured_plan
+from hwrt.log import LOGGER, configure
+from hwrt.measure.measurement import Candidate
+from hwrt.progress import progress_bar
+from hwrt.session import Loaded
+from hwrt.source import ModelSource, Source, TemporaryFolder, open_model
+from hwrt.spec import Limits, ModelInfo, Progress
+from hwrt.tuning import proof
+from hwrt.tuning.given import check_made_here, checked_plan, device_of, plan_of_options
+from hwrt.tuning.plan import Plan
+from hwrt.tuning.search import Found
+from hwrt.tuning.tuner import compiled_dir
+from hwrt.tuning.wish import Wish
+
+__all__ = ["Origin", "load_model"]
+
+GivenPlan = Plan | str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model and the arguments of a load: what loads it, or another one, in the same way.
+
+    Pickled it carries the model's name; the model's bytes where no cache keeps them; and the
+    samples, where feeds were given and not a folder.  ``progress`` stays behind.
+    """
+
+    source: ModelSource
+    arguments: Arguments
+    temporary: TemporaryFolder | None = None
+
+    def load(self, model_or_plan: ModelSource | Plan) -> Loaded:
+        """Another model as the arguments ask, or the same one by another plan or its file."""
+        if isinstance(model_or_plan, Plan) or _is_plan_file(model_or_plan):
+            assert not isinstance(model_or_plan, bytes)
+            return load_model(self._open(), self.arguments, model_or_plan)
+        return load_model(open_model(model_or_plan, self.arguments.cache), self.arguments)
+
+    def restore(self, plan: Plan) -> Loaded:
+        """The model by the plan of the session that was pickled.
+
+        Raises InputError, saying what differs, where the plan does not fit the model, this machine
+        or the versions here.
+        """
+        configure()
+        opened = self._open()
+        # The plan met the arguments where it was made; how many threads are allowed may differ.
+        wish = replace(self.arguments, threads=plan.key.threads).wish(opened.info)
+        check_made_here(opened.info, wish, plan)
+        _prove(opened, plan, wish, self.arguments.progress)
+        compiled = _compile(opened, plan, self.arguments.progress)
+        return _loaded(opened, self.arguments, plan, compiled, f"plan of {plan.made_at}, pickled")
+
+    def sample(self, info: ModelInfo) -> Mapping[str, Array] | None:
+        """The first of the samples, checked for this model; None where the load was given none."""
+        feeds = given_feeds(self.arguments.samples, info)
+        return feeds[0] if feeds else None
+
+    def _open(self) -> Source:
+        opened = open_model(self.source, self.arguments.cache)
+        # The folder of a model that was given as bytes is that of whoever holds this.
+        return replace(opened, temporary=opened.temporary or self.temporary)
+
+    def __getstate__(self) -> dict[str, Any]:
+        source = self.source
+        if self.temporary is not None and isinstance(source, str) and not _is_zoo(source):
+            source = Path(source).read_bytes()
+        arguments = replace(self.arguments, progress=None)
+        return {"source": source, "arguments": arguments, "temporary": None}
+
+
+def load_model(opened: Source, arguments: Arguments, plan: GivenPlan | None = None) -> Loaded:
+    """The model compiled by the plan, or by one that is found as the arguments ask."""
+    info = opened.info
+    wish = arguments.wish(info)
+    if plan is not None:
+        chosen = checked_plan(info, wish, plan)
+        return _compiled_by(opened, arguments, wish, chosen, f"plan of {chosen.made_at}")
+    if arguments.options is not None:
+        chosen = plan_of_options(info, wish, arguments.options)
+        return _compiled_by(opened, arguments, wish, chosen, "options given")
+    feeds = given_feeds(arguments.samples, info)
+    if not isinstance(arguments.samples, str | os.PathLike):
+        arguments = replace(arguments, samples=feeds)  # an iterator gives them once
+    never = arguments.tune == "never"
+    cached = cached_plan(opened, wish, feeds, required=never)
+    if cached is not None:
+        how = f"cached plan of {cached.made_at}"
+        try:
+            return _loaded(
+                opened, arguments, cached, _compile(opened, cached, arguments.progress), how
+            )
+        except BackendError as exc:
+            if never:
+                raise
+            LOGGER.warning("the %s no longer works and is measured anew: %s", how, exc)
+    chosen = measured_plan(
+        opened, wish, feeds, budget_s=arguments.budget_s, progress=arguments.progress
+    )
+    compiled = _compile(opened, chosen, arguments.progress)
+    return _loaded(opened, arguments, chosen, compiled, "measured")
+
+
+def _compiled_by(opened: Source, arguments: Arguments, wish: Wish, plan: Plan, how: str) -> Loaded:
+    """What a plan that was not made here comes to: it is tried in a child process first."""
+    _prove(opened, plan, wish, arguments.progress)
+    return _loaded(opened, arguments, plan, _compile(opened, plan, arguments.progress), how)
+
+
+def _prove(opened: Source, plan: Plan, wish: Wish, progress: Progress | None) -> None:
+    if proof.is_proved(plan, opened.cache_root):
+        return
+    with progress_bar(progress) as shown:
+        if shown is not None and not shown(0.0, f"trying {plan.candidate}"):
+            raise SessionError("the load was cancelled by progress")
+        proof.prove(
+            opened.info,
+            plan,
+            limits=Limits(wish.threads, wish.max_memory_bytes),
+            cache_dir=_folder(opened, plan),
+            cache_root=opened.cache_root,
+        )
+
+
+def _compile(opened: Source, plan: Plan, progress: Progress | None) -> CompiledModel:
+    return registry.backend(plan.backend).compile(
+        opened.info,
+        device_of(plan.backend, plan.device),
+        options=plan.options,
+        shapes=plan.shapes,
+        cache_dir=_folder(opened, plan),
+        progress=progress,
+    )
+
+
+def _folder(opened: Source, plan: Plan) -> Path | None:
+    """Where the compiled model is kept."""
+    device = device_of(plan.backend, plan.device)
+    stamp = registry.backend(plan.backend).stamp()
+    found = Found(Candidate(plan.backend, device.id, plan.options), device, stamp)
+    return compiled_dir(
+        opened.cache_root, opened.info, found, shapes=plan.shapes, machine=plan.key.machine
+    )
+
+
+def _loaded(
+    opened: Source, arguments: Arguments, plan: Plan, compiled: CompiledModel, how: str
+) -> Loaded:
+    LOGGER.info(
+        "%s: %s, precision %s, %s%s",
+        opened.info.path.name,
+        plan.candidate,
+        compiled.precision,
+        how,
+        f"; unverified: {plan.unverified}" if plan.unverified else "",
+    )
+    built = replace(plan, precision=compiled.precision, placement=compiled.placement)
+    return Loaded(compiled, built, opened.info, Origin(opened.name, arguments, opened.temporary))
+
+
+def _is_zoo(source: ModelSource) -> bool:
+    return isinstance(source, str) and source.startswith("zoo:")
+
+
+def _is_plan_file(source: ModelSource) -> bool:
+    """True for a file that begins as JSON does and no model."""
+    if isinstance(source, bytes | bytearray | memoryview) or _is_zoo(source):
+        return False
+    try:
+        with Path(source).open("rb") as file:
+            return file.read(64).lstrip().startswith(b"{")
+    except OSError:  # open_model says what is wrong with it
+        return False

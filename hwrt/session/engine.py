@@ -1,0 +1,255 @@
+"""One compiled model with its pool of requests: what a session runs until it is replaced."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from hwrt.backend import Array, CompiledModel, Request
+from hwrt.machine.limits import allowed_threads
+from hwrt.session.feeds import checked_feeds, first_shape
+from hwrt.spec import ModelInfo
+from hwrt.tuning.feeds import random_feeds
+from hwrt.tuning.plan import Plan
+from hwrt.tuning.shapes import typical_shapes
+
+__all__ = ["Engine", "Loaded", "Origin"]
+
+_LEAST_AT_ONCE = 2
+
+
+class Origin(Protocol):
+    """How an engine was loaded, so that another can be: in its place, or in another process.
+
+    It can be pickled.
+    """
+
+    def load(self, model_or_plan: Any) -> Loaded:
+        """Another model, or the same one by another plan, everything else asked for as before."""
+
+    def restore(self, plan: Plan) -> Loaded:
+        """The same model by the plan, which is checked to fit this machine."""
+
+    def sample(self, info: ModelInfo) -> Mapping[str, Array] | None:
+        """The first of the samples that the load was given; None where there are none."""
+
+
+class Loaded(NamedTuple):
+    """What a load comes to, and a session or an engine is made of."""
+
+    compiled: CompiledModel
+    plan: Plan
+    info: ModelInfo
+    origin: Origin | None = None
+
+
+class Engine:
+    """A compiled model and the requests that run it.
+
+    Any thread may use it, also at the same time.  ``take`` gives a request that its taker puts back
+    into ``idle`` when the run has ended; where ``waiting`` is not 0, it calls ``wake`` then.
+    """
+
+    def __init__(
+        self, compiled: CompiledModel, plan: Plan, info: ModelInfo, origin: Origin | None = None
+    ) -> None:
+        self.compiled = compiled
+        self.plan = plan
+        self.info = info
+        self.origin = origin
+        self.inputs = compiled.inputs
+        self.outputs = compiled.outputs
+        # What needs no further check: name, dtype and shape of each input at the last run.
+        self.expected = tuple(
+            (spec.name, spec.dtype, first_shape(spec)) for spec in compiled.inputs
+        )
+        self.idle: collections.deque[Request] = collections.deque()
+        self.waiting = 0
+        self._pool = threading.Condition()
+        self._created = 0
+        self._retired = False
+        self._ended = False
+        self._ending = threading.Lock()
+        self._lent: weakref.WeakSet[Request] = weakref.WeakSet()
+        self._shut = weakref.finalize(self, _close_all, self.idle, compiled)
+        self._shut.atexit = False
+
+    @functools.cached_property
+    def at_once(self) -> int:
+        """How many runs are worth having in flight.
+
+        Where the backend names no bound: as many as fill the CPUs that this process may use, and
+        two at least, so that one run's copies overlap another's computation on a device.
+        """
+        if self.compiled.max_requests is not None:
+            return self.compiled.max_requests
+        return max(_LEAST_AT_ONCE, allowed_threads() // (self.plan.options.threads or 1))
+
+    def check(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
+        """The feeds as C-contiguous arrays; InputError where they do not fit the inputs.
+
+        An array that needs no conversion is itself in the answer.
+        """
+        checked = checked_feeds(feeds, self.inputs, self.info, self.plan.shapes or {})
+        # The next run with these shapes takes the short way.
+        self.expected = tuple(
+            (name, dtype, checked[name].shape) for name, dtype, _ in self.expected
+        )
+        return checked
+
+    def is_open(self) -> bool:
+        """True until the engine is retired."""
+        return not self._retired
+
+    def take(self) -> Request | None:
+        """A request for one run: another one where the backend has room, else the next idle one.
+
+        None once the engine is retired.
+        """
+        limit = self.compiled.max_requests
+        with self._pool:
+            if not self.is_open():
+                return None
+            if limit is None or self._created < limit:
+                return self._create()
+            # A thread that gives a request back looks at `waiting` after it has done so: either
+            # this thread finds the request here, or that thread finds this one waiting.
+            self.waiting += 1
+            try:
+                while self.is_open():
+                    try:
+                        return self.idle.pop()
+                    except IndexError:  # noqa: PERF203 - another thread may take it first
+                        self._pool.wait()
+                return None
+            finally:
+                self.waiting -= 1
+
+    def wake(self) -> None:
+        """Tell those who wait that a request has become idle."""
+        with self._pool:
+            # One request serves one waiter; once retired, who ends the engine is among them.
+            self._pool.notify(self.waiting if self._retired else 1)
+
+    def lend(self, shapes: Mapping[str, tuple[int, ...]] | None) -> Request | None:
+        """A request of the caller's own, which keeps the engine open until it is closed.
+
+        None once the engine is retired.
+        """
+        typical = typical_shapes(self.info.inputs, self.plan.shapes or {})
+        with self._pool:
+            if self._retired:
+                return None
+            request = self.compiled.create_request({**typical, **(shapes or {})})
+            self._lent.add(request)
+        # An attribute of the instance hides the method of the class.
+        vars(request)["close"] = functools.partial(_close_lent, self, weakref.ref(request))
+        return request
+
+    def try_out(self) -> dict[str, Array]:
+        """The outputs of one run, on the first of the samples or else on seeded random feeds."""
+        feeds = self.origin.sample(self.info) if self.origin is not None else None
+        if feeds is None:
+            shapes = typical_shapes(self.info.inputs, self.plan.shapes or {})
+            (feeds,) = random_feeds(self.info.inputs, shapes, count=1)
+        request = self.take()
+        assert request is not None
+        try:
+            return request.infer(self.check(feeds))
+        finally:
+            self.idle.append(request)
+
+    def retire(self) -> None:
+        """Let no run begin, wait for those that have begun, and give back all but what is lent.
+
+        The compiled model is closed with the last lent request.
+        """
+        with self._ending:
+            for request in self._drain():
+                request.close()
+            with self._pool:
+                self._ended = True
+                unused = not self._lent
+            if unused:
+                self._shut()
+
+    def close(self) -> None:
+        """Retire, and close what is lent."""
+        self.retire()
+        with self._pool:
+            lent = list(self._lent)
+        for request in lent:
+            request.close()
+        self._shut()
+
+    def disable(self, reason: str, *, hint: str) -> None:
+        """Make every request refuse, and keep this engine for ever: its threads are another's."""
+        requests = (*self.idle, *self._lent)
+        for request in requests:
+            request.disable(reason, hint=hint)
+        _of_parents.append((self, requests))
+
+    def _create(self) -> Request:
+        self._created += 1
+        try:
+            return self.compiled.create_request(
+                {name: shape for name, _, shape in self.expected if shape is not None}
+            )
+        except BaseException:
+            self._created -= 1
+            raise
+
+    def _drain(self) -> list[Request]:
+        """Every request of the pool, each once its run has ended."""
+        drained: list[Request] = []
+        with self._pool:
+            self._retired = True
+            self.waiting += 1
+            # Threads that waited for a request are told that there will be none.
+            self._pool.notify_all()
+            try:
+                while self._created:
+                    # One by one: a run that began before must not find one that is to be closed.
+                    try:
+                        drained.append(self.idle.pop())
+                    except IndexError:  # noqa: PERF203 - as above
+                        self._pool.wait()
+                    else:
+                        self._created -= 1
+            finally:
+                self.waiting -= 1
+                self._pool.notify_all()
+        return drained
+
+    def _return(self, request: Request) -> None:
+        with self._pool:
+            self._lent.discard(request)
+            unused = self._ended and not self._lent
+        if unused:
+            self._shut()
+
+
+def _close_lent(engine: Engine, reference: weakref.ref[Request]) -> None:
+    request = reference()
+    if request is None:
+        return
+    vars(request).pop("close", None)
+    try:
+        request.close()
+    finally:
+        engine._return(request)  # noqa: SLF001 - the same module
+
+
+def _close_all(idle: collections.deque[Request], compiled: CompiledModel) -> None:
+    # Without the engine: it may be gone already.
+    while idle:
+        idle.pop().close()
+    compiled.close()
+
+
+# What was inherited over a fork: its destructor would wait for threads that are the parent's.
+_of_parents: list[object] = []

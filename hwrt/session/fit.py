@@ -1,0 +1,79 @@
+"""Whether one engine may take another's place: what users rely on must stay as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from hwrt.backend import Array
+from hwrt.errors import BackendFailure, InputError
+from hwrt.session.engine import Engine
+from hwrt.spec import TensorSpec
+
+__all__ = ["check_fit", "check_outputs"]
+
+Specs = tuple[TensorSpec, ...]
+Fits = Callable[[TensorSpec, TensorSpec], bool]
+
+
+def check_fit(old: Engine, new: Engine) -> None:
+    """Raise InputError, listing each difference, unless ``new`` can take the place of ``old``.
+
+    It takes every feed that ``old`` takes, and gives outputs of the same names and dtypes whose
+    shapes contradict none of those of ``old``.
+    """
+    faults = [
+        *_differences("input", old.inputs, new.inputs, _takes_all),
+        *_differences("output", old.outputs, new.outputs, _agrees),
+    ]
+    if faults:
+        raise InputError(
+            f"{new.info.path.name} can not take the place of {old.info.path.name}: "
+            f"{'; '.join(faults)}",
+            hint="load it as a session of its own",
+        )
+
+
+def check_outputs(old: Engine, outputs: Mapping[str, Array]) -> None:
+    """Raise BackendFailure unless these outputs are such as the engine promises."""
+    for spec in old.outputs:
+        array = outputs.get(spec.name)
+        if array is None or array.dtype != spec.dtype:
+            shown = "missing" if array is None else f"{array.dtype}"
+            raise BackendFailure(
+                f"the output {spec.name!r} of the new model is {shown}, not {spec}"
+            )
+
+
+def _differences(kind: str, old: Specs, new: Specs, fits: Fits) -> Iterator[str]:
+    ours = {spec.name: spec for spec in new}
+    theirs = {spec.name: spec for spec in old}
+    yield from (f"the {kind} {spec} is missing" for spec in old if spec.name not in ours)
+    yield from (f"the {kind} {spec} is one more" for spec in new if spec.name not in theirs)
+    for name in sorted(theirs.keys() & ours.keys()):
+        before, after = theirs[name], ours[name]
+        if before.dtype != after.dtype or not fits(before, after):
+            yield f"the {kind} {before} is {after.dtype}[{after.shape_text}] there"
+
+
+def _takes_all(old: TensorSpec, new: TensorSpec) -> bool:
+    """True when every shape that fits ``old`` fits ``new``."""
+    if new.shape is None:
+        return True
+    return (
+        old.shape is not None
+        and len(old.shape) == len(new.shape)
+        and all(
+            after is None or after == before
+            for before, after in zip(old.shape, new.shape, strict=True)
+        )
+    )
+
+
+def _agrees(old: TensorSpec, new: TensorSpec) -> bool:
+    """True when no dimension is known to differ."""
+    if old.shape is None or new.shape is None:
+        return True
+    return len(old.shape) == len(new.shape) and all(
+        before is None or after is None or before == after
+        for before, after in zip(old.shape, new.shape, strict=True)
+    )

@@ -1,0 +1,282 @@
+"""A plan made runnable: what users hold."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+
+from hwrt.backend import Array, CompiledModel, Request
+from hwrt.errors import InputError, SessionError
+from hwrt.session.engine import Engine, Origin
+from hwrt.session.fit import check_fit, check_outputs
+from hwrt.session.submissions import Submissions
+from hwrt.spec import ModelInfo, TensorSpec
+from hwrt.tuning.plan import Plan
+
+__all__ = ["Session"]
+
+_S = TypeVar("_S", bound="Session")
+_CLOSED, _CLOSED_HINT = "this session is closed", "load the model again"
+_FORKED = "this process is a fork of the one that loaded the model"
+_FORKED_HINT = "load the model in the process that runs it, or start processes with 'spawn'"
+
+
+class Session:
+    """A model ready to run on the backend of its plan.
+
+    Any thread may use it, also at the same time: each run takes a request from a pool that grows to
+    what the backend can serve at once.  ``run`` makes no thread; ``submit`` and ``arun`` do when
+    they are first called.  Closing it waits for runs that have begun or were submitted; without
+    that, the interpreter runs what was submitted before it exits.
+
+    A session can be pickled and copied: the copy is loaded anew by the same plan, in its process.
+    A process forked off can not use it, and raises SessionError.
+    """
+
+    def __init__(
+        self, compiled: CompiledModel, plan: Plan, info: ModelInfo, origin: Origin | None = None
+    ) -> None:
+        self._engine = Engine(compiled, plan, info, origin)
+        # Those that a replace took out of service while requests of theirs are lent.
+        self._replaced: weakref.WeakSet[Engine] = weakref.WeakSet()
+        self._submissions = Submissions()
+        self._state = threading.Lock()
+        self._replacing = threading.Lock()
+        self._closed = False
+        _sessions.add(self)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Name, dtype and shape of each input."""
+        return self._engine.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Name, dtype and shape of each output."""
+        return self._engine.outputs
+
+    @property
+    def plan(self) -> Plan:
+        """What was chosen to run the model, and why."""
+        return self._engine.plan
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model's file says of itself."""
+        return self._engine.info
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs for these feeds, by name; the caller owns the arrays.
+
+        ``feeds`` maps each input's name to an array of exactly its dtype and shape: NumPy's, or any
+        on the host with ``__dlpack__`` or ``__array__``, or lists and numbers.  They are read
+        during the call only.  Raises InputError, listing what is expected, for other feeds.
+        """
+        engine = self._engine
+        expected = engine.expected
+        if feeds.__class__ is dict and len(feeds) == len(expected):
+            for name, dtype, shape in expected:
+                array = feeds.get(name)
+                if (
+                    array.__class__ is not np.ndarray
+                    or array.dtype is not dtype
+                    or array.shape != shape
+                    or not array.flags.carray
+                ):
+                    feeds = engine.check(feeds)
+                    break
+        else:
+            feeds = engine.check(feeds)
+        idle = engine.idle
+        try:
+            request = idle.pop()
+        except IndexError:
+            taken = engine.take()
+            if taken is None:  # the engine was replaced or closed meanwhile
+                return self._run_on_next(engine, feeds)
+            request = taken
+        try:
+            return request.infer(feeds)
+        finally:
+            idle.append(request)
+            if engine.waiting:
+                engine.wake()
+
+    def __call__(self, array: Array) -> dict[str, Array]:
+        """The outputs for the one input of the model, as ``run`` gives them."""
+        inputs = self._engine.inputs
+        if len(inputs) != 1:
+            raise InputError(
+                f"the model has {len(inputs)} inputs, so an array alone does not do",
+                hint=f"call run() with {', '.join(map(str, inputs))}",
+            )
+        return self.run({inputs[0].name: array})
+
+    def submit(self, feeds: Mapping[str, Array]) -> Future[dict[str, Array]]:
+        """The future outputs: a thread of the session runs the feeds, in no order promised.
+
+        The arrays are read until the future is done and must not be changed before.  Wrong feeds
+        raise InputError here; what the run raises is raised where the result is read.  A run that
+        has not begun can be cancelled.  There are as many threads as runs that the backend serves
+        at once, and four runs may wait for each: then this call waits too, but for one in a
+        future's callback.  Raises SessionError once the session is closed.
+        """
+        return self._submit(feeds, wait=True)
+
+    async def arun(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs for these feeds, as ``run`` gives them, without holding up the event loop.
+
+        It runs as ``submit`` does, but never waits for room in the queue: how many are awaited at
+        once is the caller's choice.  Cancelling it cancels a run that has not begun; one that has
+        goes on reading the arrays, and its outputs are dropped.
+        """
+        # 28 ms, and whoever awaits has paid them already.
+        import asyncio
+
+        return await asyncio.wrap_future(self._submit(feeds, wait=False))
+
+    def request(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Request:
+        """A request of the caller's own: fill its ``inputs``, ``run()``, read its ``outputs``.
+
+        A dynamic dimension that neither ``shapes`` nor the load gave is 1 until ``resize``.  One
+        thread at a time uses it; the caller closes it, or it is closed with the session.  After a
+        ``replace`` it goes on with the model it was made for, whose memory it keeps.
+        """
+        while True:
+            self._check_open()
+            request = self._engine.lend(shapes)
+            if request is not None:
+                return request
+
+    def replace(self, model_or_plan: str | os.PathLike[str] | bytes | Plan) -> None:
+        """Put another model, or the same one by another plan, in the place of what runs.
+
+        It is a path, ``zoo:NAME``, the bytes of an ONNX file, a Plan or a plan's file, and is
+        loaded with the arguments of this session's load: measured and checked alike.  It must take
+        every feed that this session takes, give outputs of the same names, dtypes and fitting
+        shapes, and run once.  Then it is swapped in between two runs.  Runs that have begun end on
+        the old model; the call returns when they have, and the old model's memory is given back
+        unless a request of it is lent.
+
+        Where anything fails the session stays as it was: InputError says in what the model differs,
+        the rest is as in a load.  Two calls at once are served one after the other.
+        """
+        with self._replacing:
+            self._check_open()
+            old = self._engine
+            new = Engine(*self._origin(old).load(model_or_plan))
+            try:
+                check_fit(old, new)
+                check_outputs(old, new.try_out())
+                with self._state:
+                    self._check_open()
+                    self._replaced.add(old)
+                    self._engine = new
+            except BaseException:
+                new.close()
+                raise
+            old.retire()
+
+    def close(self) -> None:
+        """Give everything back, after the runs that have begun or were submitted.
+
+        Calling it twice is harmless.
+        """
+        with self._state:
+            if self._closed:
+                return
+            self._closed = True
+        refuse = _refusal(_CLOSED, _CLOSED_HINT)
+        vars(self)["run"] = refuse
+        self._submissions.close()
+        for engine in (self._engine, *self._replaced):
+            engine.close()
+
+    def __enter__(self: _S) -> _S:  # noqa: PYI019 - typing.Self is of Python 3.11
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        self._check_open()
+        engine = self._engine
+        return _restored, (self._origin(engine), engine.plan.to_json())
+
+    def __repr__(self) -> str:
+        return (
+            f"<hwrt.Session {self.info.path.name}: {self.plan.candidate}"
+            f"{', closed' if self._closed else ''}>"
+        )
+
+    def _run_on_next(self, engine: Engine, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        if engine is self._engine:  # none has taken its place
+            raise SessionError(_CLOSED, hint=_CLOSED_HINT)
+        # Not self.run: what was submitted still runs while the session closes.
+        return Session.run(self, feeds)
+
+    def _submit(self, feeds: Mapping[str, Array], *, wait: bool) -> Future[dict[str, Array]]:
+        self._check_open()
+        engine = self._engine
+        job = functools.partial(Session.run, self, engine.check(feeds))
+        return self._submissions.add(job, threads=engine.at_once, wait=wait)
+
+    def _origin(self, engine: Engine) -> Origin:
+        origin = engine.origin
+        if origin is None:
+            raise SessionError(
+                "this session was not made by hwrt.load, so it can not be loaded again",
+                hint="make it with hwrt.load",
+            )
+        return origin
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SessionError(_CLOSED, hint=_CLOSED_HINT)
+
+    def _disable(self) -> None:
+        refuse = _refusal(_FORKED, _FORKED_HINT)
+        # Closing is left to the parent: the vendor's threads, which it would wait for, are there.
+        names = ("run", "submit", "arun", "request", "replace")
+        vars(self).update(dict.fromkeys(names, refuse), close=lambda: None)
+        for engine in (self._engine, *self._replaced):
+            engine.disable(_FORKED, hint=_FORKED_HINT)
+        _of_parents.append(self._submissions)
+
+
+def _restored(origin: Origin, plan: str) -> Session:
+    """What pickle calls where a session is read back."""
+    return Session(*origin.restore(Plan.from_json(plan)))
+
+
+def _refusal(reason: str, hint: str) -> Any:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise SessionError(reason, hint=hint)
+
+    return refuse
+
+
+# Threads that were inherited over a fork are the parent's: nothing may wait for them.
+_of_parents: list[object] = []
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for session in list(_sessions):
+        session._disable()  # noqa: SLF001 - the same module
+
+
+os.register_at_fork(after_in_child=_after_fork)
