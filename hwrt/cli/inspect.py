@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hwrt.cli.echo import echo
 from hwrt.errors import InputError
-from hwrt.spec import ModelInfo
+from hwrt.spec import ModelInfo, Quantization, TensorSpec
 
 __all__ = ["command"]
 
@@ -28,7 +29,6 @@ _LONGEST_VALUE = 60
 def command(model: str, as_json: bool, init: bool) -> None:
     """Show the inputs, outputs, operators and metadata of MODEL; nothing is run."""
     import hwrt
-    from hwrt.model import memo
 
     if init and model.startswith("zoo:"):
         raise InputError(
@@ -37,7 +37,7 @@ def command(model: str, as_json: bool, init: bool) -> None:
     info = hwrt.inspect(model)
     sidecar = _write_sidecar(info) if init else None
     if as_json:
-        document = {"schema": SCHEMA, "model": model, **memo.to_json(info)}
+        document = {"schema": SCHEMA, "model": model, **_document(info)}
         if sidecar is not None:
             document["sidecar"] = str(sidecar)
         click.echo(json.dumps(document, indent=1, allow_nan=False))
@@ -47,6 +47,20 @@ def command(model: str, as_json: bool, init: bool) -> None:
     if sidecar is not None:
         echo("")
         echo(f"wrote {sidecar}: fill in what is null")
+
+
+def _document(info: ModelInfo) -> dict[str, Any]:
+    """The model info as JSON values, with a name for every part."""
+    from hwrt.model import memo
+
+    document = memo.to_json(info)
+    for spec in (*document["inputs"], *document["outputs"]):
+        if spec["quantization"] is not None:
+            spec["quantization"] = spec["quantization"]._asdict()
+    document["signatures"] = {
+        key: signature._asdict() for key, signature in info.signatures.items()
+    }
+    return document
 
 
 def _write_sidecar(info: ModelInfo) -> Path:
@@ -74,8 +88,9 @@ def _lines(model: str, info: ModelInfo) -> Iterator[str]:
         "sha256": info.sha256,
     }
     yield from (f"{name:<12}{value}" for name, value in facts.items() if value)
-    yield from _section("inputs", map(str, info.inputs))
-    yield from _section("outputs", map(str, info.outputs))
+    yield from _section("inputs", map(_tensor, info.inputs))
+    yield from _section("outputs", map(_tensor, info.outputs))
+    yield from _section("signatures", _signatures(info))
     yield from _section("operators", _operators(info))
     metadata = (f"{key}: {_shortened(value)}" for key, value in sorted(info.metadata.items()))
     yield from _section("metadata", metadata)
@@ -85,6 +100,29 @@ def _lines(model: str, info: ModelInfo) -> Iterator[str]:
 def _section(name: str, lines: Iterator[str]) -> Iterator[str]:
     for i, line in enumerate(lines):
         yield f"{name if i == 0 else '':<12}{line}"
+
+
+def _tensor(spec: TensorSpec) -> str:
+    """The spec, what its integers stand for, and what else the file calls it."""
+    text = str(spec)
+    if spec.quantization is not None:
+        text += f" = {_real(spec.quantization)}"
+    return f"{text}  ({', '.join(spec.aliases)})" if spec.aliases else text
+
+
+def _real(quantization: Quantization) -> str:
+    """The real numbers for which integers q stand."""
+    scale, zero_point, axis = quantization
+    if axis is not None:
+        return f"scale * (q - zero point), {len(scale)} of each along axis {axis}"
+    return f"{scale[0]:.7g} * (q - {zero_point[0]})".replace("- -", "+ ").replace("(q - 0)", "q")
+
+
+def _signatures(info: ModelInfo) -> Iterator[str]:
+    for key, (inputs, outputs) in info.signatures.items():
+        chosen = len(info.signatures) > 1 and key == info.signature
+        note = "  (the one that is run)" if chosen else ""
+        yield f"{key}: {', '.join(inputs)} -> {', '.join(outputs)}{note}"
 
 
 def _operators(info: ModelInfo) -> Iterator[str]:

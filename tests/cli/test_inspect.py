@@ -4,10 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hwrt.cli import main
+from hwrt.cli.inspect import _lines
 from hwrt.model import read
+from hwrt.spec import ModelInfo, Quantization, Signature, TensorSpec
 
 Model = Callable[..., Path]
 Captured = pytest.CaptureFixture[str]
@@ -43,9 +46,77 @@ def test_the_json_is_one_document_with_its_schema(relu_model: Model, capsys: Cap
     document = json.loads(capsys.readouterr().out)
     assert (document["schema"], document["model"]) == ("hwrt.inspect/1", str(path))
     assert document["inputs"] == [
-        {"name": "x", "dtype": "float32", "shape": [1, None], "dim_names": [None, "n"]}
+        {
+            "name": "x",
+            "dtype": "float32",
+            "shape": [1, None],
+            "dim_names": [None, "n"],
+            "quantization": None,
+            "aliases": [],
+        }
     ]
     assert document["operators"] == {"Relu": 1}
+
+
+def test_a_quantised_model_shows_what_its_integers_stand_for(
+    shared: Path, capsys: Captured
+) -> None:
+    run(shared / "models" / "yolov8n_int8.tflite")
+
+    lines = [line.split(None, 1) for line in capsys.readouterr().out.splitlines()]
+    facts = {line[0]: line[1] for line in lines}
+    assert facts["inputs"] == (
+        "images: int8[1, 640, 640, 3] = 0.003921569 * (q + 128)  (serving_default_images:0)"
+    )
+    assert facts["signatures"] == "serving_default: images -> output_0"
+
+
+def test_the_json_names_the_parts_of_signatures_and_scales(shared: Path, capsys: Captured) -> None:
+    run(shared / "models" / "yolov8n_int8.tflite", "--json")
+
+    document = json.loads(capsys.readouterr().out)
+    signature = {"inputs": ["images"], "outputs": ["output_0"]}
+    assert document["signature"] == "serving_default"
+    assert document["signatures"] == {"serving_default": signature}
+    assert document["inputs"][0]["quantization"] == {
+        "scale": [pytest.approx(1 / 255)],
+        "zero_point": [-128],
+        "axis": None,
+    }
+
+
+def tensor(quantization: Quantization | None, aliases: tuple[str, ...] = ()) -> TensorSpec:
+    return TensorSpec("x", np.dtype(np.int8), (2,), quantization=quantization, aliases=aliases)
+
+
+@pytest.mark.parametrize(
+    ("spec", "line"),
+    [
+        (tensor(None), "x: int8[2]"),
+        (tensor(None, ("t:0", "u")), "x: int8[2]  (t:0, u)"),
+        (tensor(Quantization((0.5,), (0,))), "x: int8[2] = 0.5 * q"),
+        (tensor(Quantization((0.5,), (-1,))), "x: int8[2] = 0.5 * (q + 1)"),
+        (
+            tensor(Quantization((0.5, 1.0), (0, 1), 0)),
+            "x: int8[2] = scale * (q - zero point), 2 of each along axis 0",
+        ),
+    ],
+)
+def test_a_tensor_is_shown_on_one_line(spec: TensorSpec, line: str) -> None:
+    info = ModelInfo(Path("m.tflite"), "tflite", "", 0, (spec,), ())
+
+    assert f"inputs      {line}" in list(_lines("m.tflite", info))
+
+
+def test_the_signature_that_is_run_is_marked_among_several() -> None:
+    signatures = {"a": Signature(("x",), ("y", "z")), "b": Signature((), ("y",))}
+    info = ModelInfo(
+        Path("m.tflite"), "tflite", "", 0, (), (), signatures=signatures, signature="b"
+    )
+
+    lines = list(_lines("m.tflite", info))
+    assert "signatures  a: x -> y, z" in lines
+    assert "            b:  -> y  (the one that is run)" in lines
 
 
 def test_init_writes_the_sidecar_beside_the_model(relu_model: Model, capsys: Captured) -> None:
