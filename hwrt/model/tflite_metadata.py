@@ -40,7 +40,7 @@ _Part = TypeVar("_Part")
 
 _TFLITE_METADATA = "TFLITE_METADATA"
 _LONGEST_VALUE = 1 << 16
-_LONGEST_LITERAL = 1 << 18
+_LONGEST_LITERAL = 1 << 16
 _LONGEST_KEY = 9  # digits of a class's number
 
 _FIELDS = {

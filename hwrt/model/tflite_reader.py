@@ -42,8 +42,8 @@ def read(path: Path) -> ModelInfo:
     axes, indices and labels.  ``quantized`` is True where an operator takes or gives integers of at
     most 16 bits that have a scale, be they weights alone or activations too; a conversion from
     integers at an input or to integers at an output does not count.  ``opsets`` has the schema's
-    version.  ``metadata`` is told by hwrt.model.tflite_metadata.  ``size_bytes`` includes external
-    files.
+    version, ``name`` is the metadata's or else the subgraph's, ``metadata`` is told by
+    hwrt.model.tflite_metadata, ``size_bytes`` includes external files.
 
     Raises ModelError for a malformed file, UnsupportedModel for another version of the schema and
     for inputs and outputs that no array can hold.
@@ -78,6 +78,7 @@ def _info(path: Path, source: Source) -> ModelInfo:
     outputs = _specs(graph, graph.outputs, chosen.outputs if chosen else {}, "output")
     if not outputs:
         raise Malformed("it has no outputs")
+    metadata = read_metadata(model, buffers, source, graphs.index(graph))
     files = tuple(sorted(buffers.files))
     return ModelInfo(
         path=path,
@@ -86,10 +87,10 @@ def _info(path: Path, source: Source) -> ModelInfo:
         size_bytes=source.size + sum(buffers.files.values()),
         inputs=inputs,
         outputs=outputs,
-        name=graph.name,
+        name=metadata.get("name") or graph.name,
         producer=(model.text(schema.Model.DESCRIPTION) or "").strip(),
         opsets={"tflite": version},
-        metadata=read_metadata(model, buffers, source, graphs.index(graph)),
+        metadata=metadata,
         operators=dict(content.operators.most_common()),
         parameters=content.parameters,
         external_files=files,
