@@ -11,9 +11,11 @@ from``.  A method marked ``(optional)`` may be left as it is here.
 
 from __future__ import annotations
 
+import functools
 import threading
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from hwrt.arrays import host_array
 from hwrt.errors import (
     BackendFailure,
     BackendUnavailable,
@@ -197,6 +200,11 @@ class CompiledModel(ABC):
         The session closes the requests first.
         """
 
+    def __reduce__(self) -> NoReturn:
+        raise SessionError(
+            "a compiled model can not be pickled or copied", hint="pickle the session, or its plan"
+        )
+
 
 class Request(ABC):
     """One in-flight inference with its own buffers.
@@ -251,6 +259,9 @@ class Request(ABC):
         ``array`` must be C-contiguous and of the tensor's dtype and present shape, and must live
         until it is bound anew; None gives the request's own buffer back.  Raises InputError
         otherwise.
+
+        Callers may give any array on the host that has ``__dlpack__`` or ``__array_interface__``:
+        an override gets a NumPy array over its memory.
         """
         raise InputError(
             f"this backend can not use another array as {name!r}",
@@ -258,18 +269,38 @@ class Request(ABC):
         )
 
     def start(self) -> None:
-        """(optional) Begin a run and return at once; ``wait`` ends it."""
+        """(optional) Begin a run and return at once; ``wait`` ends it.
+
+        Until then the request is the run's: another start, ``run``, ``infer``, ``resize`` and
+        ``bind`` raise InputError, ``inputs`` must not be written, and ``outputs`` hold nothing to
+        be read.  A request that is closed, or dropped, ends its run first.
+        """
         if self._pending is not None:
-            raise InputError("this request is running already", hint="call wait() first")
+            raise _running()
         with _start_lock:
             if self._worker is None:
                 self._worker = ThreadPoolExecutor(1, thread_name_prefix="hwrt-request")
-        self._pending = self._worker.submit(self.run)
+        threads: set[int] = set()
+
+        def run() -> None:
+            threads.add(threading.get_ident())
+            self.run()
+
+        # Attributes of the instance hide methods of the class; a plugin may have done so itself.
+        self._hidden = {name: vars(self)[name] for name in _OF_THE_RUN if name in vars(self)}
+        for name in _OF_THE_RUN:
+            vars(self)[name] = _guarded(self, name, self._hidden.get(name), threads)
+        try:
+            self._pending = self._worker.submit(run)
+        except RuntimeError as exc:
+            self._unguard()
+            raise SessionError(f"the run can not be started: {exc}") from exc
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """(optional) True when the started run is done, False when the time ran out first.
 
-        Raises what the run raised.  Without a started run it returns True.
+        After False it may be called again.  Raises what the run raised, once.  Without a started
+        run it returns True.
         """
         if self._pending is None:
             return True
@@ -278,13 +309,15 @@ class Request(ABC):
             return False
         # Taken first: a run that failed is told once, and the next one can start.
         pending, self._pending = self._pending, None
+        self._unguard()
         pending.result()
         return True
 
     def close(self) -> None:
         """Give the buffers back.  Calling it twice is harmless.  Extend it, calling this one.
 
-        Arrays that the caller still holds stay readable.
+        A started run ends first; what it raises is lost.  Arrays that the caller still holds stay
+        readable.
         """
         if self._worker is not None:
             self._worker.shutdown(wait=True)
@@ -305,8 +338,59 @@ class Request(ABC):
             dict.fromkeys(("run", "infer", "resize", "bind", "start", "wait"), refuse)
         )
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "bind" in vars(cls):
+            cls.bind = _taking_host_arrays(cls.bind)  # type: ignore[method-assign]
+
+    def __reduce__(self) -> NoReturn:
+        raise SessionError(
+            "a request can not be pickled or copied",
+            hint="pickle the session, and ask it for a request where it is loaded",
+        )
+
+    def _unguard(self) -> None:
+        for name in _OF_THE_RUN:
+            vars(self).pop(name, None)
+        vars(self).update(self._hidden)
+
+    _hidden: Mapping[str, Any] = {}
     _pending: Future[None] | None = None
     _worker: ThreadPoolExecutor | None = None
 
 
+_OF_THE_RUN = ("run", "infer", "resize", "bind")
 _start_lock = threading.Lock()
+
+
+def _running() -> InputError:
+    return InputError("this request is running already", hint="call wait() first")
+
+
+def _guarded(
+    request: Request, name: str, own: Callable[..., Any] | None, threads: set[int]
+) -> Callable[..., Any]:
+    """The method for the threads of a started run, and InputError for all others."""
+    method = own or functools.partial(_call, weakref.ref(request), name)
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        # Plugins may write one method by means of another.
+        if threading.get_ident() not in threads:
+            raise _running()
+        return method(*arguments, **named)
+
+    return call
+
+
+def _call(reference: weakref.ref[Request], name: str, /, *arguments: Any, **named: Any) -> Any:
+    request = reference()
+    assert request is not None  # the run holds it
+    return getattr(type(request), name)(request, *arguments, **named)
+
+
+def _taking_host_arrays(bind: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(bind)
+    def bind_host_array(self: Request, name: str, array: Any) -> None:
+        bind(self, name, None if array is None else host_array(array, name))
+
+    return bind_host_array
