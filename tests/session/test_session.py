@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,69 +12,11 @@ import numpy as np
 import pytest
 
 import hwrt
-from hwrt.backend import CompiledModel, Request
 from hwrt.errors import InputError, SessionError
 from hwrt.session import Session
-from hwrt.spec import ModelInfo, Options, Placement, TensorSpec
-from hwrt.tuning.plan import Key, Plan
+from hwrt.spec import TensorSpec
 
-FLOAT = np.dtype(np.float32)
-
-
-class Doubling(Request):
-    """y = 2 x, and notes how many of its kind run at once."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self.inputs = {"x": np.zeros((1, 4), np.float32)}
-        self.outputs = {}
-
-    def run(self) -> None:
-        raise AssertionError
-
-    def infer(self, feeds):  # type: ignore[no-untyped-def]
-        model = self._model
-        with model.lock:
-            model.running += 1
-            model.most = max(model.most, model.running)
-        try:
-            model.gate()
-            return {"y": feeds["x"] * 2}
-        finally:
-            with model.lock:
-                model.running -= 1
-
-
-class Model(CompiledModel):
-    placement = Placement({"cpu:0": 1})
-    precision = "f32"
-
-    def __init__(self, limit: int | None = None, shape: tuple[int | None, ...] = (1, 4)) -> None:
-        self.inputs = (TensorSpec("x", FLOAT, shape),)
-        self.outputs = (TensorSpec("y", FLOAT, shape),)
-        self.max_requests = limit
-        self.lock = threading.Lock()
-        self.running = self.most = 0
-        self.requests: list[Doubling] = []
-        self.closed = 0
-        self.gate: Callable[[], object] = lambda: None
-
-    def create_request(self, shapes=None) -> Doubling:  # type: ignore[no-untyped-def]
-        self.requests.append(Doubling(self))
-        return self.requests[-1]
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-def session_of(model: Model, **shapes: object) -> Session:
-    key = Key("m", "here", "0", {}, "latency", "f32", shapes, 1)  # type: ignore[arg-type]
-    plan = Plan("fake", "cpu:0", Options(), "f32", model.placement, key)
-    info = ModelInfo(Path("m.onnx"), "onnx", "m", 1, model.inputs, model.outputs)
-    return Session(model, plan, info)
-
-
-ONES = np.ones((1, 4), np.float32)
+from .fakes import FLOAT, ONES, Doubling, Model, session_of
 
 
 def test_a_run_gives_the_outputs_by_name() -> None:
@@ -265,21 +207,6 @@ def test_requests_are_closed_with_their_session() -> None:
 
     with pytest.raises(SessionError, match="this request is closed"):
         request.run()
-
-
-ENGINES = ["onnxruntime", "openvino"]
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    pytest.importorskip(request.param)
-    return str(request.param)
-
-
-@pytest.fixture
-def relu(engine: str, relu_model: Callable[..., Path]) -> Iterator[Session]:
-    with hwrt.load(relu_model(), backend=engine, options={"threads": 1}) as session:
-        yield session
 
 
 def test_eight_threads_get_the_outputs_of_their_own_feeds(relu: Session) -> None:
