@@ -6,7 +6,6 @@ and once through hwrt with each installed backend.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,20 +18,12 @@ from hwrt import loading, registry
 from hwrt.errors import BackendUnavailable
 from hwrt.spec import ModelInfo, TensorSpec
 from hwrt.vision import Classification, Detections, load
-from hwrt.vision.images import read_image
+
+from .seeing import IMAGES, frame_of, readers_of, unmatched
 
 pytest.importorskip("PIL", reason="Pillow is not installed")
 
 PLAIN = "plain onnxruntime"
-IMAGES = (
-    "bird_segmentation.bmp",
-    "bus.jpg",
-    "cat_1080p.jpg",
-    "dog.jpg",
-    "grace_hopper.bmp",
-    "parrot.jpg",
-    "sunflower.bmp",
-)
 
 
 class PlainSession:
@@ -102,14 +93,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(scope="module", params=(PLAIN, *registry.names()))
+@pytest.fixture(scope="module", params=(PLAIN, *readers_of("onnx")))
 def detect(request: pytest.FixtureRequest, shared: Path, cache: Path) -> Iterator[Any]:
     """YOLOv8n, told by its metadata alone."""
     with open_pipeline(request.param, shared / "models" / "yolov8n.onnx", cache) as pipeline:
         yield pipeline
 
 
-@pytest.fixture(scope="module", params=(PLAIN, *registry.names()))
+@pytest.fixture(scope="module", params=(PLAIN, *readers_of("onnx")))
 def classify(request: pytest.FixtureRequest, shared: Path, cache: Path) -> Iterator[Any]:
     """MobileNetV2, which has no metadata, told by arguments."""
     with open_pipeline(
@@ -131,30 +122,6 @@ def expected(shared: Path) -> Callable[[str, str], list[dict[str, Any]]]:
     return lambda task, image: document[task][image]
 
 
-@functools.cache
-def frame_of(path: Path) -> np.ndarray:
-    return read_image(path)
-
-
-def iou_of(a: list[float], b: list[float]) -> float:
-    shared = max(min(a[2], b[2]) - max(a[0], b[0]), 0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0)
-    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return shared / (areas - shared)
-
-
-def same_object(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    return (
-        a["class"] == b["class"]
-        and a["label"] == b["label"]
-        and abs(a["score"] - b["score"]) <= 0.05
-        and iou_of(a["box_xyxy"], b["box_xyxy"]) >= 0.9
-    )
-
-
-def unmatched(wanted: list[dict[str, Any]], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one for one in wanted if not any(same_object(one, other) for other in found)]
-
-
 @pytest.mark.parametrize("image", IMAGES)
 def test_every_expected_object_is_found_and_no_other(
     detect: Any, expected: Any, shared: Path, image: str
@@ -164,8 +131,8 @@ def test_every_expected_object_is_found_and_no_other(
     result: Detections = detect(frame_of(shared / "images" / image))
 
     found = result.to_json()
-    assert [] == unmatched(wanted, found)
-    assert [] == unmatched(found, wanted)
+    assert [] == unmatched(wanted, found, iou=0.9, score=0.05)
+    assert [] == unmatched(found, wanted, iou=0.9, score=0.05)
     assert len(wanted) == len(found)
 
 
