@@ -40,7 +40,20 @@ __all__ = [
     "write_tflite",
 ]
 
-_SUITE = ("checking", "compiling", "conformance", "requesting")
+_SUITE = (
+    "artefacts",
+    "binding",
+    "building",
+    "checking",
+    "child",
+    "concurrency",
+    "conformance",
+    "faults",
+    "ownership",
+    "presence",
+    "shaping",
+    "values",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -3,172 +3,136 @@
 
 from __future__ import annotations
 
-import gc
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pytest
 
-from hwrt.backend import Backend, SessionError
-from hwrt.testing import models
-from hwrt.testing.checking import Compile, check_request, noise
-from hwrt.testing.compiling import Compiling
-from hwrt.testing.requesting import Requesting
+from hwrt.backend import Backend, Device
+from hwrt.testing.artefacts import Artefacts
+from hwrt.testing.binding import Binding
+from hwrt.testing.building import Building
+from hwrt.testing.checking import CORE, Compile, Writer
+from hwrt.testing.concurrency import Concurrency
+from hwrt.testing.entries import FORMAT, formats_of, keys_of, reason_for
+from hwrt.testing.faults import Faults
+from hwrt.testing.onnx_writer import write_onnx
+from hwrt.testing.ownership import Ownership
+from hwrt.testing.presence import Presence
+from hwrt.testing.shaping import Shaping
+from hwrt.testing.tflite_writer import write_tflite
+from hwrt.testing.values import Values
+
+__all__ = ["BackendConformance"]
 
 
-class BackendConformance(Compiling, Requesting):
-    """The tests of any backend: a subclass gives the fixture ``backend`` and ``vendor``."""
+class BackendConformance(
+    Presence, Building, Values, Shaping, Ownership, Binding, Concurrency, Artefacts, Faults
+):
+    """The suite of one backend, which a subclass gives.
+
+    ::
+
+        class TestMine(BackendConformance):
+            vendor = "mine"
+            unsupported = {"test_shape_that_depends_on_the_data": "engines have fixed shapes"}
+
+            @pytest.fixture
+            def backend(self):
+                from hwrt_mine import Mine
+                return Mine()
+
+    It needs pytest, and nothing of hwrt but its installation; the plugin is installed too, since
+    some tests run it in another process.  Where the vendor is absent the file says
+    ``pytest.importorskip``: absent is a skip, broken a failure.
+
+    Every test that needs a model runs once for each format that the backend reads and ``writers``
+    can write.  What a format has no word for is skipped, "tflite: ..." being the reason.
+
+    It covers: stamp, devices, options, precision and placement against what is true; values against
+    NumPy over dtypes, ranks, scalars, no elements, NaN, many tensors, int8; shapes that are
+    dynamic, bounded, depend on data, are refused; who owns which memory, past close and resize;
+    bind; threads, start and wait, other processes; cache_dir and artefacts; malformed files,
+    wrong feeds, failed runs.
+
+    A dtype beyond NumPy's common ones may be refused with UnsupportedModel: that test is skipped
+    with the vendor's reason.  What else can never pass is listed in ``unsupported``, and counted by
+    hwrt.testing.summary.  f32, dynamic batch, threads and ownership can not be listed.
+    """
 
     vendor: ClassVar[str]
-    """The name of the vendor's module."""
+    """The vendor's module, which is not imported before ``compile``, ``devices`` and the like."""
     unsupported: ClassVar[Mapping[str, str]] = {}
-    """Test -> why this backend can never pass it."""
+    """``test``, ``test[format]``, ``test[parameter]`` or ``test[format-parameter]`` -> why this
+    backend can never pass it."""
+    device: ClassVar[Device] = Device("cpu")
+    """Where the models run."""
+    writers: ClassVar[Mapping[str, Writer]] = {"onnx": write_onnx, "tflite": write_tflite}
+    """Model format -> what writes a graph as a file of it; a plugin may add its own."""
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrise what needs a model by the formats."""
+        if FORMAT in metafunc.fixturenames:
+            metafunc.parametrize(FORMAT, formats_of(type(self), self.writers))
 
     @pytest.fixture(autouse=True)
     def _skip_unsupported(self, request: pytest.FixtureRequest) -> None:
-        if reason := self.unsupported.get(request.node.name):
-            pytest.skip(reason)
+        item = request.node
+        item.user_properties.append(("conformance", self.vendor))
+        reason = reason_for(item, self.unsupported)
+        if reason is not None and item.originalname not in CORE:
+            pytest.skip(f"unsupported: {reason}")
 
     @pytest.fixture
-    def compiled(self, backend: Backend, tmp_path: Path) -> Iterator[Compile]:
-        compile_model = Compile(backend)
+    def compiled(self, backend: Backend, model_format: str, tmp_path: Path) -> Iterator[Compile]:
+        if model_format not in backend.formats:
+            pytest.skip(f"{backend.name} does not read {model_format}")
+        compile_model = Compile(
+            backend,
+            self.device,
+            model_format=model_format,
+            write=self.writers[model_format],
+            folder=tmp_path,
+        )
         yield compile_model
         compile_model.close()
 
-    # -- the backend itself ---------------------------------------------------------------------
+    # -- the list -------------------------------------------------------------------------------
 
-    def test_stamp_and_import_load_no_vendor_module(self, backend: Backend) -> None:
-        module, name = type(backend).__module__, type(backend).__name__
-        code = (
-            f"import sys, {module} as m; m.{name}().stamp(); print({self.vendor!r} in sys.modules)"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
+    def test_the_suite_writes_a_format_that_the_backend_reads(self, backend: Backend) -> None:
+        assert backend.formats & set(self.writers), "give `writers` a format of the backend's own"
 
-        assert done.stdout == "False\n"
+    def test_every_entry_of_unsupported_names_a_test(self, request: pytest.FixtureRequest) -> None:
+        items = [
+            item
+            for item in request.session.items
+            if isinstance(item, pytest.Function) and item.cls is type(self)
+        ]
+        known = {key for item in items for key in keys_of(item)}
+        selected = {item.originalname for item in items}
+        # A run of a few tests knows the parameters of those alone.
+        unknown = [
+            entry
+            for entry in self.unsupported
+            if not hasattr(type(self), entry.partition("[")[0])
+            or (entry.partition("[")[0] in selected and entry not in known)
+        ]
 
-    def test_stamp_names_the_installed_version(self, backend: Backend) -> None:
-        from importlib.metadata import packages_distributions, version
+        assert unknown == []
 
-        distribution = packages_distributions()[self.vendor][0]
+    def test_every_entry_of_unsupported_has_a_reason(self) -> None:
+        assert [test for test, reason in self.unsupported.items() if not reason.strip()] == []
 
-        assert version(distribution) in backend.stamp()
+    def test_the_core_is_never_unsupported(self) -> None:
+        listed = {entry.partition("[")[0] for entry in self.unsupported}
+        replaced = {
+            test for test in CORE if getattr(type(self), test) is not vars(_owner(test))[test]
+        }
 
-    def test_stamp_is_the_same_each_time(self, backend: Backend) -> None:
-        assert backend.stamp() == type(backend)().stamp()
+        assert sorted((listed & CORE) | replaced) == []
 
-    def test_devices_have_different_ids_and_the_cpu_is_one_of_them(self, backend: Backend) -> None:
-        ids = [device.id for device in backend.devices()]
 
-        assert "cpu:0" in ids
-        assert len(ids) == len(set(ids))
-
-    def test_devices_are_the_same_each_time(self, backend: Backend) -> None:
-        assert tuple(backend.devices()) == tuple(type(backend)().devices())
-
-    # -- threads --------------------------------------------------------------------------------
-
-    def test_8_threads_over_8_requests_get_their_own_answers(
-        self, compiled: Compile, tmp_path: Path
-    ) -> None:
-        model = models.conv(tmp_path, batch=1)
-        made = compiled(model)
-
-        def work(seed: int) -> int:
-            feeds = {"x": noise((1, 3, 16, 16), seed=seed)}
-            wanted = models.expected(model, feeds)
-            request = made.create_request()
-            for _ in range(100):
-                check_request(request, feeds, wanted, rtol=1e-5)
-            request.close()
-            return 1
-
-        with ThreadPoolExecutor(8) as pool:
-            assert sum(pool.map(work, range(16))) == 16
-
-    def test_request_may_go_from_thread_to_thread(self, compiled: Compile, tmp_path: Path) -> None:
-        request = compiled(models.relu(tmp_path)).create_request()
-        for seed in range(8):
-            x = noise((4,), seed=seed)
-            with ThreadPoolExecutor(1) as pool:
-                pool.submit(check_request, request, {"x": x}, {"y": np.maximum(x, 0)}).result()
-
-    def test_started_run_is_done_after_wait(self, compiled: Compile, tmp_path: Path) -> None:
-        request = compiled(models.relu(tmp_path)).create_request()
-        for value in (1, 2, 3):
-            request.inputs["x"][...] = value
-            request.start()
-            done = request.wait()
-
-            assert done
-            np.testing.assert_array_equal([value] * 4, request.outputs["y"])
-
-    # -- the end --------------------------------------------------------------------------------
-
-    @pytest.mark.parametrize("kind", ["fixed", "open"])
-    def test_arrays_stay_readable_after_everything_is_closed(
-        self, compiled: Compile, tmp_path: Path, kind: str
-    ) -> None:
-        made = compiled(models.relu(tmp_path, (1 << 16 if kind == "fixed" else "N",)))
-        request = made.create_request({"x": (1 << 16,)})
-        request.inputs["x"][...] = x = noise((1 << 16,))
-        request.run()
-        x_view, y_view = request.inputs["x"], request.outputs["y"]
-        owned = request.infer({"x": x})["y"]
-        y_before = y_view.copy()
-        request.close()
-        made.close()
-        compiled.forget()
-        del request, made
-        gc.collect()
-
-        np.testing.assert_array_equal(y_before, y_view)
-        np.testing.assert_array_equal(x, x_view)
-        np.testing.assert_array_equal(np.maximum(x, 0), owned)
-
-    def test_closing_twice_is_harmless(self, compiled: Compile, tmp_path: Path) -> None:
-        made = compiled(models.relu(tmp_path))
-        request = made.create_request()
-        request.close()
-        request.close()
-        made.close()
-        made.close()
-
-        with pytest.raises(SessionError, match="closed"):
-            request.run()
-
-    @pytest.mark.parametrize("ran", [False, True], ids=["never run", "run before"])
-    def test_use_after_close_is_a_session_error(
-        self, compiled: Compile, tmp_path: Path, ran: bool
-    ) -> None:
-        request = compiled(models.relu(tmp_path, ("N",))).create_request()
-        if ran:
-            request.run()
-        request.close()
-
-        for use in (
-            request.run,
-            request.start,
-            request.wait,
-            lambda: request.infer({"x": noise((1,))}),
-            lambda: request.resize({"x": (2,)}),
-            lambda: request.bind("x", None),
-            lambda: request.outputs,
-        ):
-            with pytest.raises(SessionError, match="closed"):
-                use()
-
-    def test_closed_compiled_model_gives_no_request(
-        self, compiled: Compile, tmp_path: Path
-    ) -> None:
-        made = compiled(models.relu(tmp_path))
-        made.close()
-
-        with pytest.raises(SessionError, match="closed"):
-            made.create_request()
+def _owner(test: str) -> type:
+    """The class of the suite that defines a test."""
+    return next(cls for cls in BackendConformance.__mro__ if test in vars(cls))
