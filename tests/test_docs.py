@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hwrt.testing import BackendConformance
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 
@@ -42,6 +44,14 @@ def test_every_environment_variable_is_in_the_table() -> None:
 
     assert used - {"XDG_CACHE_HOME"} <= told
     assert {name for name in told if name.startswith("HWRT_")} <= used
+
+
+def test_the_guides_entries_of_unsupported_name_tests_of_the_suite() -> None:
+    example = re.search(r"^unsupported = (\{.*?^\})", read("adding_a_backend.md"), re.DOTALL | re.M)
+    assert example is not None
+    tests = [entry.partition("[")[0] for entry in ast.literal_eval(example[1])]
+
+    assert [test for test in tests if not hasattr(BackendConformance, test)] == []
 
 
 def test_every_extra_is_in_the_table() -> None:

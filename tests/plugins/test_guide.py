@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 
 def without_numbers(text: str) -> list[str]:
-    return [re.sub(r"[0-9]+(e-[0-9]+)?", "#", line).strip() for line in text.splitlines()]
+    return [re.sub(r"[0-9]+(e-[0-9]+)?", "N", line).strip() for line in text.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +48,11 @@ def said_by(printed: list[str], command: str) -> str:
 
 
 def test_the_copy_is_shown_by_doctor_as_on_the_page(printed: list[str]) -> None:
-    (shown,) = blocks("")
+    shown = without_numbers(blocks("")[0])
     lines = without_numbers(said_by(printed, "hwrt doctor"))
-    start = lines.index(without_numbers(shown)[0])
 
-    assert lines[start : start + 3] == without_numbers(shown)
+    assert shown[0] in lines
+    assert lines[lines.index(shown[0]) :][: len(shown)] == shown
 
 
 def test_bench_shows_the_copy_beside_the_others(printed: list[str]) -> None:
@@ -64,9 +64,11 @@ def test_bench_shows_the_copy_beside_the_others(printed: list[str]) -> None:
 
 
 def test_the_copys_suite_is_green(printed: list[str]) -> None:
-    summary = said_by(printed, "python -m pytest -q\n").splitlines()[-1]
+    (shown,) = blocks("")[1].splitlines()
+    lines = without_numbers(said_by(printed, "python -m pytest -q\n"))
 
-    assert re.fullmatch(r"\d+ passed, \d+ skipped in .*", summary)
+    assert shown in lines
+    assert re.fullmatch("N passed, N skipped in .*", lines[-1])
 
 
 def test_a_device_that_is_absent_is_skipped_with_its_reason(printed: list[str]) -> None:

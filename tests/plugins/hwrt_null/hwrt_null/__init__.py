@@ -75,7 +75,8 @@ class NullModel(CompiledModel):
         bounded = {name: specs[name].bounded(shape) for name, shape in shapes.items()}
         self.inputs = tuple({**specs, **bounded}.values())
         self.outputs = model.outputs
-        self.precision = "int8" if model.quantized else "f32"
+        # Also where the file is quantised: what that states is computed in float32.
+        self.precision = "f32"
         self._shapes = shapes
         self._evaluator: Evaluator | None = Evaluator(model.path, model.outputs, threads)
         self.placement = Placement({"cpu:0": self._evaluator.operators})

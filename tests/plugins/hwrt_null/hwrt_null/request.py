@@ -20,7 +20,10 @@ from hwrt_null.evaluator import Evaluator
 
 
 class NullRequest(Request):
-    """Input arrays, and output arrays that stay the same while their shapes do."""
+    """Input arrays, and output arrays that stay the same while their shapes do.
+
+    ``bounds`` is the ``shapes`` that the model was compiled with.
+    """
 
     def __init__(
         self,
@@ -35,10 +38,13 @@ class NullRequest(Request):
         self._specs = {spec.name: spec for spec in (*inputs, *outputs)}
         self._bounds = bounds
         self._bound_outputs: set[str] = set()
-        self._outputs: dict[str, Array] | None = {}
-        self.inputs: dict[str, Array] = {}
-        for spec in inputs:
-            self.inputs[spec.name] = _blank(spec, _first_shape(spec, bounds.get(spec.name, ())))
+        self._outputs: dict[str, Array] | None = {
+            spec.name: _blank(spec, _first_shape(spec, ())) for spec in outputs
+        }
+        self.inputs: dict[str, Array] = {
+            spec.name: _blank(spec, _first_shape(spec, bounds.get(spec.name, ())))
+            for spec in inputs
+        }
         self.resize(shapes)
 
     @property
@@ -50,18 +56,25 @@ class NullRequest(Request):
     def run(self) -> None:
         outputs = self.outputs
         for name, value in self._evaluator.run(self.inputs).items():
-            kept = outputs.setdefault(name, value)
-            if kept.shape == value.shape:
+            if outputs[name].shape == value.shape:
                 # Callers may read `outputs` once and run often where every shape is fixed.
-                np.copyto(kept, value)
+                np.copyto(outputs[name], value)
             elif name in self._bound_outputs:
-                raise InputError(f"{name!r} is {value.shape}, the bound array is {kept.shape}")
+                raise InputError(
+                    f"the output {name!r} has the shape {value.shape}, but the array that is "
+                    f"bound to it {outputs[name].shape}",
+                    hint="bind an array of the output's shape, or None",
+                )
             else:
                 outputs[name] = value
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         self._check({name: array.shape for name, array in feeds.items()})
-        return self._evaluator.run({**self.inputs, **feeds})
+        for name in self.inputs:
+            dtype = feeds[name].dtype if name in feeds else None
+            if dtype != self._specs[name].dtype:
+                raise InputError(f"the feed {name!r} is {dtype}", hint=f"it is {self._specs[name]}")
+        return self._evaluator.run(feeds)
 
     def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         # All are checked first: a request that refuses a shape stays as it was.
@@ -74,17 +87,17 @@ class NullRequest(Request):
         if name not in self._specs:
             names = ", ".join(self._specs)
             raise InputError(f"there is no tensor {name!r}", hint=f"the tensors are {names}")
-        spec, own = self._specs[name], self.inputs.get(name)
-        if array is not None:
-            _check_array(spec, array, own)
-        if own is not None:
-            self.inputs[name] = _blank(spec, own.shape) if array is None else array
-        elif array is not None:
-            self.outputs[name] = array
-            self._bound_outputs.add(name)
-        else:
-            self.outputs.pop(name, None)
+        is_input = name in self.inputs
+        arrays = self.inputs if is_input else self.outputs
+        if array is None:
+            array = _blank(self._specs[name], arrays[name].shape)
             self._bound_outputs.discard(name)
+        else:
+            shape = arrays[name].shape if is_input else None
+            _check_array(self._specs[name], array, shape, writable=not is_input)
+            if not is_input:
+                self._bound_outputs.add(name)
+        arrays[name] = array
 
     def close(self) -> None:
         super().close()
@@ -124,17 +137,14 @@ def _blank(spec: TensorSpec, shape: tuple[int, ...]) -> Array:
     return array
 
 
-def _check_array(spec: TensorSpec, array: Array, own: Array | None) -> None:
-    """Raise InputError unless ``array`` fits the output ``spec``, or the input that ``own`` is."""
-    fits = (
-        isinstance(array, np.ndarray)
-        and array.dtype == spec.dtype
-        and (spec.accepts(array.shape) if own is None else array.shape == own.shape)
-        and (array.flags.c_contiguous and array.flags.aligned)
-        and (array.flags.writeable or own is not None)
-    )
-    if not fits:
+def _check_array(
+    spec: TensorSpec, array: Array, shape: tuple[int, ...] | None, *, writable: bool
+) -> None:
+    fits = spec.accepts(array.shape) if shape is None else array.shape == shape
+    flags = array.flags
+    plain = flags.c_contiguous and flags.aligned and (flags.writeable or not writable)
+    if array.dtype != spec.dtype or not fits or not plain:
         raise InputError(
-            f"{spec.name!r} can not be bound to this array",
-            hint=f"it takes a C-contiguous, aligned numpy.ndarray that is {spec}",
+            f"{spec.name!r} can not be bound to this {array.dtype} array of shape {array.shape}",
+            hint=f"it takes {spec}, C-contiguous, aligned" + (", writable" if writable else ""),
         )
