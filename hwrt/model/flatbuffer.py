@@ -43,7 +43,7 @@ class Source:
     """A file's bytes, and the work that may still be spent on it.  For one thread at a time."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.size = os.fstat(file.fileno()).st_size
+        self.size = file.seek(0, os.SEEK_END)
         self._file = file
         self._blocks: dict[int, bytes] = {}
         self._steps = _FREE_STEPS + self.size // _FILE_BYTES_PER_STEP

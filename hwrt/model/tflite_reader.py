@@ -196,7 +196,7 @@ def _specs(
     specs: list[TensorSpec] = []
     taken = set(members)
     owners: dict[str, int] = {}
-    for place, (index, key) in enumerate(_places(indices, members)):
+    for place, index, key in _places(indices, members):
         tensor = graph.tensors[index]
         own = tensor.text(schema.Tensor.NAME) or ""
         name = key
@@ -211,25 +211,27 @@ def _specs(
     return tuple(specs)
 
 
-def _places(indices: Sequence[int], members: dict[str, int]) -> Iterator[tuple[int, str | None]]:
-    """Each tensor with its name, None where it has none left, in the order of ``indices``.
+def _places(
+    indices: Sequence[int], members: Mapping[str, int]
+) -> Iterator[tuple[int, int, str | None]]:
+    """Each place with its tensor and name, None where the tensor has no name left.
 
-    A tensor that stands there n times gives its first n - 1 names to the first n - 1 places and
-    all others to the last.
+    A tensor that stands at n places gives its first n - 1 names to the first n - 1 of them, and all
+    others to the last.
     """
     names: dict[int, deque[str]] = {}
     for name, index in members.items():
         names.setdefault(index, deque()).append(name)
     left = Counter(indices)
-    for index in indices:
+    for place, index in enumerate(indices):
         left[index] -= 1
         waiting = names.get(index)
         if not waiting:
-            yield index, None
+            yield place, index, None
             continue
-        yield index, waiting.popleft()
+        yield place, index, waiting.popleft()
         while waiting and not left[index]:
-            yield index, waiting.popleft()
+            yield place, index, waiting.popleft()
 
 
 @dataclass
