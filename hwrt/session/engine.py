@@ -63,6 +63,7 @@ class Engine:
         self.origin = origin
         self.inputs = compiled.inputs
         self.outputs = compiled.outputs
+        self.count = len(compiled.inputs)
         # What needs no further check: name, dtype and shape of each input at the last run.
         self.expected = tuple(
             (spec.name, spec.dtype, first_shape(spec)) for spec in compiled.inputs

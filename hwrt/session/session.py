@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
-import numpy as np
+from numpy import ndarray
 
 from hwrt.backend import Array, CompiledModel, Request
 from hwrt.errors import InputError, SessionError
@@ -81,12 +81,11 @@ class Session:
         during the call only.  Raises InputError, listing what is expected, for other feeds.
         """
         engine = self._engine
-        expected = engine.expected
-        if feeds.__class__ is dict and len(feeds) == len(expected):
-            for name, dtype, shape in expected:
+        if feeds.__class__ is dict and len(feeds) == engine.count:
+            for name, dtype, shape in engine.expected:
                 array = feeds.get(name)
                 if (
-                    array.__class__ is not np.ndarray
+                    array.__class__ is not ndarray
                     or array.dtype is not dtype
                     or array.shape != shape
                     or not array.flags.carray
@@ -95,9 +94,8 @@ class Session:
                     break
         else:
             feeds = engine.check(feeds)
-        idle = engine.idle
         try:
-            request = idle.pop()
+            request = engine.idle.pop()
         except IndexError:
             taken = engine.take()
             if taken is None:  # the engine was replaced or closed meanwhile
@@ -106,7 +104,7 @@ class Session:
         try:
             return request.infer(feeds)
         finally:
-            idle.append(request)
+            engine.idle.append(request)
             if engine.waiting:
                 engine.wake()
 
