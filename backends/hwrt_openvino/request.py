@@ -53,6 +53,11 @@ class OpenVinoRequest(Request):
         # results for some 5 us.  Where the compiled call is another one, TypeError says so.
         compiled_call = getattr(InferRequest.__mro__[1], "infer", InferRequest.infer)
         self._infer: Callable[[], Any] = partial(compiled_call, request, {}, True, False)
+        # With one thread a synchronous call drops what the run raises, such as shapes that do not fit
+        # each other, and leaves the last outputs (2026.4.1); only dynamic shapes make a run raise.
+        is_dynamic = any(not port.spec.is_fixed for port in (*inputs, *outputs))
+        if is_dynamic and request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1:
+            self._infer = partial(_infer_and_tell, request)
         self.inputs: dict[str, Array] = {}
         self._fixed: dict[str, Array] = {}
         self._shape_inputs(shapes)
@@ -86,19 +91,24 @@ class OpenVinoRequest(Request):
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         lent: dict[str, Array] = {}
         try:
-            for name, array in feeds.items():
-                own = self.inputs[name]
+            for name, own in self.inputs.items():
+                array = feeds[name]
                 if own.shape == array.shape and (
                     array.nbytes < _COPY_BYTES or not array.flags.writeable
                 ):
-                    np.copyto(own, array)
+                    np.copyto(own, array, casting="no")
                     continue
                 lent[name] = self._lend_input(name, array)
+            if len(feeds) != len(self.inputs):
+                raise KeyError(*(set(feeds) - set(self.inputs)))
             return self._infer_into_new()
         except KeyError as exc:
             raise InputError(
-                f"there is no input {exc}", hint=f"the inputs are {', '.join(self._inputs)}"
+                f"the feeds are {', '.join(feeds)}, which {exc} makes wrong",
+                hint=f"the inputs are {', '.join(self._inputs)}",
             ) from exc
+        except TypeError as exc:
+            raise InputError(f"a feed is of another dtype: {exc}") from exc
         finally:
             for name in lent:
                 self._request.set_input_tensor(
@@ -250,6 +260,11 @@ def wanted_shapes(
             )
         wanted[name] = shape
     return wanted
+
+
+def _infer_and_tell(request: Any) -> None:
+    request.start_async()
+    request.wait()
 
 
 def _closed() -> NoReturn:
