@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import hwrt
 from hwrt import model
-from hwrt.cli.check_model import FEED, answer, write_check_model
+from hwrt.cli.check_model import FORMATS, answer, feeds, write_check_model
 from hwrt.errors import BackendUnavailable, HwrtError
 from hwrt.machine.limits import allowed_threads
 from hwrt.measure.output_error import F32, OutputError, Tolerance, compare, within
@@ -90,20 +90,22 @@ def check_backend(name: str) -> BackendCheck:
     """
     with tempfile.TemporaryDirectory(prefix="hwrt-doctor-") as scratch:
         folder = Path(scratch)
-        info = memo.to_json(model.read(write_check_model(folder / "check.onnx")))
-        write_feeds(folder / "feeds", [{"x": FEED}])
         findings = _findings(name)
         try:
             with _child(name) as child:
+                probed = _probe(child, name, None)
+                model_format = _checked_format(probed["formats"])
+                info = _check_model(folder, model_format) if model_format else None
                 probed = _probe(child, name, info)
         except HwrtError as exc:
             status = "unavailable" if isinstance(exc, BackendUnavailable) else "failed"
             findings = tuple(found for found in findings if exc.message not in found.fault)
             return BackendCheck(name, status, None, exc.message, exc.hint, (), findings)
         version = probed["stamp"]
-        if info["format"] not in probed["formats"]:
+        if info is None or model_format is None:
             reason = f"it reads {', '.join(probed['formats'])}: there is no check model of these"
             return BackendCheck(name, "unchecked", version, reason, None, (), findings)
+        write_feeds(folder / "feeds", [feeds(model_format)])
         devices = tuple(
             _check_device(name, info, described, folder / f"outputs-{i}", folder / "feeds")
             for i, described in enumerate(probed["devices"])
@@ -111,6 +113,14 @@ def check_backend(name: str) -> BackendCheck:
     status = "ok" if any(device.status == "ok" for device in devices) else "failed"
     missing = None if devices else "it lists no devices"
     return BackendCheck(name, status, version, missing, None, devices, findings)
+
+
+def _checked_format(formats: Collection[str]) -> str | None:
+    return next((known for known in FORMATS if known in formats), None)
+
+
+def _check_model(folder: Path, model_format: str) -> dict[str, Any]:
+    return memo.to_json(model.read(write_check_model(folder, model_format)))
 
 
 def check_installation() -> tuple[Finding, ...]:
@@ -175,7 +185,7 @@ def _child(name: str) -> Iterator[Child]:
         child.close()
 
 
-def _probe(child: Child, name: str, info: Mapping[str, Any]) -> Mapping[str, Any]:
+def _probe(child: Child, name: str, info: Mapping[str, Any] | None) -> Mapping[str, Any]:
     limits = {"threads": allowed_threads()}
     return child.ask("probe", timeout_s=_TIMEOUT_S, backend=name, model=info, limits=limits)
 

@@ -133,13 +133,13 @@ def test_a_backend_of_another_model_format_is_unchecked_and_says_so(
     plugin.write_text(
         plugin.read_text()
         + "\n\nclass Other(Good):\n"
-        + "    name, formats, api_version = 'other', frozenset({'tflite'}), 1\n"
+        + "    name, formats, api_version = 'other', frozenset({'om'}), 1\n"
     )
 
     check = check_backend("other")
 
     assert (check.status, check.devices) == ("unchecked", ())
-    assert check.reason == "it reads tflite: there is no check model of these"
+    assert check.reason == "it reads om: there is no check model of these"
 
 
 def test_what_the_backend_diagnoses_is_told(tmp_path: Path, install: Install) -> None:
