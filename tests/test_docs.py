@@ -47,7 +47,9 @@ def test_every_environment_variable_is_in_the_table() -> None:
 
 
 def test_the_guides_entries_of_unsupported_name_tests_of_the_suite() -> None:
-    example = re.search(r"^unsupported = (\{.*?^\})", read("adding_a_backend.md"), re.DOTALL | re.M)
+    example = re.search(
+        r"^unsupported = (\{.*?^\})", read("adding_a_backend.md"), re.DOTALL | re.MULTILINE
+    )
     assert example is not None
     tests = [entry.partition("[")[0] for entry in ast.literal_eval(example[1])]
 

@@ -54,7 +54,7 @@ def test_pip_brings_the_template_to_hwrt_and_takes_it_away(
 ) -> None:
     # pip builds in the folder that it is given.
     shutil.copytree(TEMPLATE, tmp_path / "hwrt_null")
-    model = write_check_model(tmp_path / "check.onnx")
+    model = write_check_model(tmp_path, "onnx")
 
     def ask(command: str) -> Any:
         return json.loads(environment.shell(command, tmp_path))
