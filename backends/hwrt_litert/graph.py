@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,8 @@ from hwrt.backend import Array, ModelInfo, TensorSpec, UnsupportedModel
 from hwrt_litert.vendor import raise_load_fault
 
 MakeInterpreter = Callable[[], Any]
+# They share the memory of their first input, also before their output's shape is known.
+_SHAPED_BY_THEIR_SECOND_INPUT = frozenset({"RESHAPE", "EXPAND_DIMS"})
 Details = Mapping[str, Mapping[str, Any]]
 
 
@@ -32,7 +34,9 @@ class Graph:
     Where ``stays`` is True, and all outputs have memory when the tensors are laid out, a run does
     not move that memory.  An operator whose output's shape depends on data lays out anew, in the
     middle of the run, all tensors of the operators after it; so an output that depends on one has
-    no memory before.  Only operators on which no output depends could go unnoticed.
+    no memory before.  What could go unnoticed are operators on which no output depends, and those
+    whose own output is first laid out in their input's memory: where there are any, ``stays`` is
+    False.  A request checks it once more after its first run.
     """
 
     def __init__(self, make: MakeInterpreter, model: ModelInfo, content: bytes) -> None:
@@ -56,11 +60,11 @@ class Graph:
             self.is_first = getattr(runner, "_subgraph_index", 0) == 0
             named_inputs, named_outputs = runner.get_input_details(), runner.get_output_details()
             del runner
-        all_inputs = interpreter.get_input_details() if self.is_first else ()
-        all_outputs = interpreter.get_output_details() if self.is_first else ()
+        all_inputs = interpreter.get_input_details() if self.is_first else []
+        all_outputs = interpreter.get_output_details() if self.is_first else []
         self.inputs = _ports(model.inputs, named_inputs, all_inputs)
         self.outputs = _ports(model.outputs, named_outputs, all_outputs)
-        self.stays = self.is_first and _is_live(interpreter, all_outputs)
+        self.stays = self.is_first and self._is_still(interpreter, all_outputs)
         self.spare: list[Any] = [interpreter]
 
     def interpreter(self) -> Any:
@@ -69,6 +73,29 @@ class Graph:
             return self._make()
         except (RuntimeError, ValueError) as exc:
             raise_load_fault(exc, self.path)
+
+    def _is_still(self, interpreter: Any, outputs: Sequence[Mapping[str, Any]]) -> bool:
+        """True where nothing shows that a run moves memory; False where that can not be told."""
+        core: Any = getattr(interpreter, "_interpreter", None)
+        if not hasattr(core, "NodeOutputs"):
+            return False
+        ends = {int(details["index"]) for details in outputs}
+        read = set(ends)
+        for node in reversed(range(core.NumNodes())):
+            given = set(map(int, core.NodeOutputs(node)))
+            taken = list(map(int, core.NodeInputs(node)))
+            shaped = core.NodeName(node) in _SHAPED_BY_THEIR_SECOND_INPUT and len(taken) > 1
+            if read.isdisjoint(given) or (
+                shaped and given & ends and not self._holds(interpreter, taken[1])
+            ):
+                return False
+            read.update(taken)
+        return True
+
+    def _holds(self, interpreter: Any, number: int) -> bool:
+        """True where the tensor is a constant of the file."""
+        memory = memory_of(interpreter, number)
+        return memory is not None and self.is_constant(memory.address)
 
     def take(self) -> Any:
         """The interpreter that an earlier check left over, else another one."""
@@ -96,6 +123,7 @@ class Memory:
 
     def __init__(self, interface: Mapping[str, Any], keeper: object) -> None:
         self.__array_interface__ = interface
+        self.address: int = interface["data"][0]
         self._keeper = keeper
 
     def array(self) -> Array:
@@ -104,25 +132,15 @@ class Memory:
 
 
 def memory_of(interpreter: Any, index: int) -> Memory | None:
-    """The tensor's memory; None where it has none before the interpreter runs."""
+    """The tensor's memory; None where it has none before the interpreter runs, or shows none."""
     try:
         view = interpreter.tensor(index)()
     except ValueError:
         return None
+    # A tensor without dimensions comes as a NumPy scalar, which is a copy.
+    if not isinstance(view, np.ndarray) or view.flags.owndata:
+        return None
     return Memory(view.__array_interface__, interpreter)
-
-
-def _is_live(interpreter: Any, outputs: Iterable[Mapping[str, Any]]) -> bool:
-    """True where some output depends on every operator; False also where that can not be told."""
-    core: Any = getattr(interpreter, "_interpreter", None)
-    if not hasattr(core, "NodeOutputs"):
-        return False
-    read = {int(details["index"]) for details in outputs}
-    for node in reversed(range(core.NumNodes())):
-        if read.isdisjoint(map(int, core.NodeOutputs(node))):
-            return False
-        read.update(map(int, core.NodeInputs(node)))
-    return True
 
 
 def _ports(

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from hwrt.backend import Array, HwrtError, InputError, Request, SessionError, empty_aligned
+from hwrt.backend import (
+    Array,
+    BackendFailure,
+    HwrtError,
+    InputError,
+    Request,
+    SessionError,
+    empty_aligned,
+)
 from hwrt_litert.graph import Graph, Memory, Port, memory_of
 from hwrt_litert.vendor import raise_run_fault, raise_shape_fault
 
@@ -25,13 +33,14 @@ class LiteRtRequest(Request):
     """
 
     _invoke: Any = None
+    _is_plain = False
     _inputs: dict[str, Array]
     _outputs: dict[str, Array] | None
 
     def __init__(self, graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._graph = graph
         self._interpreter: Any = graph.take()
-        self._copies = False
+        self._copies = self._is_plain = False
         self._lent: list[weakref.ref[Memory]] = []
         self._inputs, self._outputs = {}, None
         self._shapes = first_shapes(graph)
@@ -55,21 +64,27 @@ class LiteRtRequest(Request):
 
     def run(self) -> None:
         try:
-            if self._copies:
+            if self._is_plain:
+                self._invoke()
+            elif self._copies:
                 self._run_copying()
             else:
-                self._invoke()
+                self._run_first()
         except _FAULTS as exc:
             raise_run_fault(exc)
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         inputs = self._inputs
+        fit = len(feeds) == len(inputs)
         for name, array in feeds.items():
             own = inputs.get(name)
-            if own is None or own.shape != array.shape:
-                self.resize({name: array.shape for name, array in feeds.items()})
-                return self.infer(feeds)
+            if own is None or own.dtype is not array.dtype or own.shape != array.shape:
+                fit = False
+                break
             own[...] = array
+        if not fit:
+            self._adapt_to(feeds)
+            self._fill(feeds)
         self.run()
         assert self._outputs is not None
         return {name: array.copy() for name, array in self._outputs.items()}
@@ -83,20 +98,31 @@ class LiteRtRequest(Request):
         # Laying out anew moves the memory.  Where a caller still holds an array over it, that
         # interpreter is left to it, and this request goes on with another one.
         held = self._release()
-        if held:
-            self._interpreter = self._graph.interpreter()
         try:
+            if held:
+                self._interpreter = self._graph.interpreter()
             self._lay_out(wanted)
         except (HwrtError, MemoryError):
             self._release()
             # An interpreter that could not lay its tensors out is not used again.
             self._interpreter = old if held else self._graph.interpreter()
             self._lay_out(before)
+            self._lent += held
             self._fill(contents)
             raise
         self._shapes = wanted
         kept = (name for name, shape in before.items() if shape == wanted[name])
         self._fill({name: contents[name] for name in kept})
+
+    def bind(self, name: str, array: Array | None) -> None:
+        ports = {**self._graph.inputs, **self._graph.outputs}
+        if name not in ports:
+            raise InputError(
+                f"there is no tensor {name!r}", hint=f"the tensors are {', '.join(ports)}"
+            )
+        # Its Python interface can not be told where a tensor is to lie.
+        if array is not None:
+            super().bind(name, array)
 
     def close(self) -> None:
         super().close()
@@ -108,14 +134,29 @@ class LiteRtRequest(Request):
         # from: the file's bytes and the delegates, which the Interpreter holds.
         self._invoke = None
 
+    def _adapt_to(self, feeds: Mapping[str, Array]) -> None:
+        """Take the shapes of these feeds; raises InputError where they are not the inputs'."""
+        if missing := sorted(set(self._inputs) - set(feeds)):
+            raise InputError(
+                f"the feed {missing[0]!r} is missing",
+                hint=f"the inputs are {', '.join(self._inputs)}",
+            )
+        for name, array in feeds.items():
+            port = self._graph.inputs.get(name)
+            if port is not None and port.spec.dtype != array.dtype:
+                raise InputError(
+                    f"the feed {name!r} is {array.dtype}", hint=f"the input is {port.spec}"
+                )
+        self.resize({name: array.shape for name, array in feeds.items()})
+
     def _fill(self, contents: Mapping[str, Array]) -> None:
         for name, array in contents.items():
             self._inputs[name][...] = array
 
-    def _release(self) -> bool:
-        """Let go of the arrays over the interpreter's memory; True where a caller holds one."""
-        self._inputs, self._outputs, self._invoke = {}, None, None
-        held = any(memory() is not None for memory in self._lent)
+    def _release(self) -> list[weakref.ref[Memory]]:
+        """Let go of the arrays over the interpreter's memory; those that a caller still holds."""
+        self._inputs, self._outputs, self._invoke, self._is_plain = {}, None, None, False
+        held = [memory for memory in self._lent if memory() is not None]
         self._lent = []
         return held
 
@@ -142,13 +183,13 @@ class LiteRtRequest(Request):
         found = {}
         for name, port in ports.items():
             memory = None if port.is_text else memory_of(self._interpreter, port.number)
-            if memory is None or self._graph.is_constant(memory.__array_interface__["data"][0]):
+            if memory is None or self._graph.is_constant(memory.address):
                 return None
             found[name] = memory
         return found
 
     def _use(self, inputs: Mapping[str, Memory], outputs: Mapping[str, Memory]) -> None:
-        self._copies = False
+        self._copies = self._is_plain = False
         self._lent = [weakref.ref(memory) for memory in (*inputs.values(), *outputs.values())]
         self._inputs = {name: memory.array() for name, memory in inputs.items()}
         self._outputs = {name: memory.array() for name, memory in outputs.items()}
@@ -156,24 +197,43 @@ class LiteRtRequest(Request):
             array.fill(0)
         self._invoke = self._graph.invoke_of(self._interpreter)
 
+    def _run_first(self) -> None:
+        """Run, and see whether all memory stayed where it was: the rest of the runs rely on it."""
+        self._invoke()
+        assert self._outputs is not None
+        graph = self._graph
+        if not all(self._is_at(graph.inputs[name], array) for name, array in self._inputs.items()):
+            self.disable("litert moved this request's memory", hint="use another backend")
+            raise BackendFailure(f"litert moved the inputs of {graph.path} in a run")
+        if all(self._is_at(graph.outputs[name], array) for name, array in self._outputs.items()):
+            self._is_plain = True
+            return
+        graph.stays, self._copies = False, True
+        self._outputs = self._read_outputs()
+
+    def _is_at(self, port: Port, array: Array) -> bool:
+        memory = memory_of(self._interpreter, port.number)
+        return memory is not None and memory.address == array.__array_interface__["data"][0]
+
     def _run_copying(self) -> None:
         graph, interpreter = self._graph, self._interpreter
         inputs = {
             name: _encode(array) if array.dtype.hasobject else array
             for name, array in self._inputs.items()
         }
-        self._outputs = None
-        if graph.is_first:
-            for name, port in graph.inputs.items():
-                interpreter.set_tensor(port.number, inputs[name])
-            interpreter.invoke()
-            values = {name: _read(interpreter, port) for name, port in graph.outputs.items()}
-        else:
+        self._outputs = self._invoke = None
+        if not graph.is_first:
             values = interpreter.get_signature_runner(graph.signature)(**inputs)
-        self._outputs = {
-            name: _decode(values[name]) if port.is_text else values[name]
-            for name, port in graph.outputs.items()
-        }
+            self._outputs = _decoded(values, graph.outputs)
+            return
+        for name, port in graph.inputs.items():
+            interpreter.set_tensor(port.number, inputs[name])
+        interpreter.invoke()
+        self._outputs = self._read_outputs()
+
+    def _read_outputs(self) -> dict[str, Array]:
+        ports = self._graph.outputs
+        return _decoded({name: _read(self._interpreter, ports[name]) for name in ports}, ports)
 
     def _check_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> Sizes:
         ports = self._graph.inputs
@@ -221,6 +281,13 @@ def _read(interpreter: Any, port: Port) -> Array:
                 return np.empty(tuple(details["shape"]), port.spec.dtype)
         raise
     return array
+
+
+def _decoded(values: Mapping[str, Array], ports: Mapping[str, Port]) -> dict[str, Array]:
+    return {
+        name: _decode(values[name]) if port.is_text else values[name]
+        for name, port in ports.items()
+    }
 
 
 def _encode(array: Array) -> Array:
