@@ -8,6 +8,8 @@ import pytest
 import hwrt
 from hwrt.session import Session
 
+from .fakes import Gate
+
 ENGINES = ["onnxruntime", "openvino"]
 
 
@@ -21,3 +23,10 @@ def engine(request: pytest.FixtureRequest) -> str:
 def relu(engine: str, relu_model: Callable[..., Path]) -> Iterator[Session]:
     with hwrt.load(relu_model(), backend=engine, options={"threads": 1}) as session:
         yield session
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    made = Gate()
+    yield made
+    made.opened.set()

@@ -68,3 +68,20 @@ def session_of(model: Model, **shapes: object) -> Session:
     plan = Plan("fake", "cpu:0", Options(), "f32", model.placement, key)
     info = ModelInfo(Path("m.onnx"), "onnx", "m", 1, model.inputs, model.outputs)
     return Session(model, plan, info)
+
+
+class Gate:
+    """Holds runs until it is opened, and tells when one has begun."""
+
+    def __init__(self) -> None:
+        self.begun, self.opened = threading.Semaphore(0), threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.release()
+        assert self.opened.wait(30)
+
+
+def gated(gate: Gate, limit: int | None = 1) -> tuple[Model, Session]:
+    model = Model(limit=limit)
+    model.gate = gate
+    return model, session_of(model)
