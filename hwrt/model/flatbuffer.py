@@ -62,7 +62,7 @@ class Source:
             raise Malformed(f"it became shorter than {at + count} bytes while it was read")
         return data
 
-    def spend(self, count: int) -> None:
+    def spend(self, count: int = 0) -> None:
         """Draw the work of reading ``count`` bytes from the budget.
 
         Raises Malformed where it is used up.
@@ -183,6 +183,7 @@ class Table:
 
     def tables(self, field: int) -> Tables:
         """The tables of a vector; none where it is not stored."""
+        self._window.source.spend()
         return Tables(self._window, *(self.span(field, 4) or (0, 0)))
 
     def _place(self, field: int, size: int) -> int:
