@@ -32,6 +32,7 @@ from hwrt.backend import (
     Range,
     SessionError,
     Shapes,
+    TensorSpec,
     UnsupportedModel,
     intact,
     publish,
@@ -39,7 +40,7 @@ from hwrt.backend import (
 )
 from hwrt_openvino.diagnosis import findings
 from hwrt_openvino.packed_request import PackedRequest
-from hwrt_openvino.ports import is_packed, ports_of
+from hwrt_openvino.ports import is_packed, ports_of, with_dropped
 from hwrt_openvino.preprocess import fuse
 from hwrt_openvino.request import OpenVinoRequest
 
@@ -112,7 +113,7 @@ class OpenVino(Backend):
                 _export_blob(core, compiled, blob, name)
         except Exception as exc:  # noqa: BLE001 - openvino raises RuntimeError for everything
             raise_translated(exc, f"openvino can not compile {model.path}")
-        made = OpenVinoModel(compiled, model, device, preprocess)
+        made = OpenVinoModel(compiled, model, device, shapes, preprocess)
         if blob is not None and blob.is_file():
             made.artefact = blob
         wanted = options.precision or "f32"
@@ -145,18 +146,19 @@ class OpenVinoModel(CompiledModel):
     """A compiled model; its requests are OpenVINO's infer requests."""
 
     def __init__(
-        self, compiled: Any, model: ModelInfo, device: Device, preprocess: Preprocess | None
+        self,
+        compiled: Any,
+        model: ModelInfo,
+        device: Device,
+        shapes: Shapes | None,
+        preprocess: Preprocess | None,
     ) -> None:
         self._compiled: Any = compiled
-        self._input_ports = ports_of(compiled.inputs, model.inputs)
+        of_file = _fixed_specs(model, shapes)
+        self._input_ports = with_dropped(ports_of(compiled.inputs, of_file), of_file)
         self._output_ports = ports_of(compiled.outputs, model.outputs)
         self.inputs = tuple(port.spec for port in self._input_ports)
         self.outputs = tuple(port.spec for port in self._output_ports)
-        if lost := {spec.name for spec in model.inputs} - {spec.name for spec in self.inputs}:
-            raise UnsupportedModel(
-                f"openvino drops the input {min(lost)!r} of {model.path}",
-                hint="run it on another backend",
-            )
         hint = compiled.get_property("INFERENCE_PRECISION_HINT")
         self.precision = "int8" if model.quantized else _precision_name(hint)
         self.placement = _placement(compiled, device)
@@ -313,6 +315,14 @@ def _properties(core: Any, name: str, options: Options) -> dict[str, Any]:
                 hint="it has precision, threads, streams, and its properties in capitals",
             )
     return properties
+
+
+def _fixed_specs(model: ModelInfo, shapes: Shapes | None) -> tuple[TensorSpec, ...]:
+    """The file's inputs, with the sizes that ``shapes`` fixes."""
+    return tuple(
+        spec.bounded(shapes[spec.name]) if shapes and spec.name in shapes else spec
+        for spec in model.inputs
+    )
 
 
 def _reshape(network: Any, model: ModelInfo, shapes: Shapes | None) -> None:

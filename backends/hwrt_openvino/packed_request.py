@@ -52,7 +52,8 @@ class PackedRequest(Request):
         try:
             for name, array in feeds.items():
                 port = self._inputs[name]
-                self._request.set_input_tensor(port.place, self._tensor(port, array))
+                if port.place is not None:
+                    self._request.set_input_tensor(port.place, self._tensor(port, array))
             self._request.infer()
             return {name: self._copy(port) for name, port in self._outputs.items()}
         except RuntimeError as exc:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwrt.backend import Array, TensorSpec, UnsupportedModel, element_bits
 
-__all__ = ["Port", "is_packed", "ports_of", "tensor_maker"]
+__all__ = ["Port", "is_packed", "known_name", "ports_of", "tensor_maker", "with_dropped"]
 
 _NUMPY = {
     **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
@@ -31,16 +31,19 @@ _FOREIGN = {
 
 
 class Port(NamedTuple):
-    """One input or output: its place among OpenVINO's, its spec, OpenVINO's element type."""
+    """One input or output: its place among OpenVINO's, its spec, OpenVINO's element type.
 
-    place: int
+    Place and type are None for an input that OpenVINO has dropped, as no output depends on it.
+    """
+
+    place: int | None
     spec: TensorSpec
-    type: Any
+    type: Any = None
 
     @property
     def is_foreign(self) -> bool:
         """True where NumPy itself lacks the dtype: OpenVINO then shows other numbers' bits."""
-        return self.type.to_string() in _FOREIGN
+        return self.place is not None and self.type.to_string() in _FOREIGN
 
 
 def ports_of(ports: Iterable[Any], specs: tuple[TensorSpec, ...]) -> tuple[Port, ...]:
@@ -57,15 +60,43 @@ def ports_of(ports: Iterable[Any], specs: tuple[TensorSpec, ...]) -> tuple[Port,
         of_file = next((spec for spec in known if spec in free), known[0] if known else None)
         if of_file in free:
             free.remove(of_file)
-        order = specs.index(of_file) if of_file is not None else len(specs)
-        spec = _spec(port, i, of_file)
-        found.append((order, Port(i, spec, port.get_element_type())))
-    return tuple(port for _, port in sorted(found, key=lambda pair: pair[0]))
+        found.append(Port(i, _spec(port, i, of_file), port.get_element_type()))
+    return _in_file_order(found, specs)
+
+
+def with_dropped(ports: tuple[Port, ...], specs: tuple[TensorSpec, ...]) -> tuple[Port, ...]:
+    """The ports of the inputs, and those of the file's inputs that OpenVINO has dropped.
+
+    It drops what no output depends on: the tensor that CastLike takes a type from, one without
+    elements.  Raises UnsupportedModel where a port bears no name of the file, as that may be one of
+    those that seem to be dropped.
+    """
+    known = {spec.name for spec in specs}
+    unknown = [port.spec.name for port in ports if port.spec.name not in known]
+    found = {port.spec.name for port in ports}
+    dropped = [Port(None, spec) for spec in specs if spec.name not in found]
+    if unknown and dropped:
+        raise UnsupportedModel(
+            f"openvino has no input {dropped[0].spec.name!r}, but one named {unknown[0]!r}",
+            hint="run it on another backend",
+        )
+    return _in_file_order([*ports, *dropped], specs)
+
+
+def _in_file_order(ports: list[Port], specs: tuple[TensorSpec, ...]) -> tuple[Port, ...]:
+    order = {spec.name: i for i, spec in enumerate(specs)}
+    return tuple(sorted(ports, key=lambda port: order.get(port.spec.name, len(order))))
+
+
+def known_name(network: Any, spec: TensorSpec) -> str:
+    """The name or alias by which the network knows this input; its name where it knows none."""
+    names = {name for port in network.inputs for name in port.get_names()}
+    return next((name for name in (spec.name, *spec.aliases) if name in names), spec.name)
 
 
 def is_packed(port: Port) -> bool:
     """True where OpenVINO holds several elements in a byte."""
-    return element_bits(port.spec.dtype) < 8
+    return port.place is not None and element_bits(port.spec.dtype) < 8
 
 
 def tensor_maker(port: Port) -> Callable[[Array], Any]:

@@ -53,8 +53,8 @@ class OpenVinoRequest(Request):
         # results for some 5 us.  Where the compiled call is another one, TypeError says so.
         compiled_call = getattr(InferRequest.__mro__[1], "infer", InferRequest.infer)
         self._infer: Callable[[], Any] = partial(compiled_call, request, {}, True, False)
-        # With one thread a synchronous call drops what the run raises, such as shapes that do not fit
-        # each other, and leaves the last outputs (2026.4.1); only dynamic shapes make a run raise.
+        # With one thread a synchronous call drops what the run raises, such as shapes that do not
+        # fit each other, and leaves the last outputs (2026.4.1).  Only dynamic shapes make it raise.
         is_dynamic = any(not port.spec.is_fixed for port in (*inputs, *outputs))
         if is_dynamic and request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1:
             self._infer = partial(_infer_and_tell, request)
@@ -111,9 +111,7 @@ class OpenVinoRequest(Request):
             raise InputError(f"a feed is of another dtype: {exc}") from exc
         finally:
             for name in lent:
-                self._request.set_input_tensor(
-                    self._inputs[name][0], self._tensor[name](self.inputs[name])
-                )
+                self._give_input(name, self.inputs[name])
 
     def _lend_input(self, name: str, array: Array) -> Array:
         """The array that the input is until it is given back: a Tensor keeps nothing alive."""
@@ -127,10 +125,15 @@ class OpenVinoRequest(Request):
         self._set_input(name, shared)
         return shared
 
-    def _set_input(self, name: str, array: Array) -> None:
-        i, spec = self._inputs[name]
-        try:
+    def _give_input(self, name: str, array: Array) -> None:
+        i, _ = self._inputs[name]
+        if i is not None:
             self._request.set_input_tensor(i, self._tensor[name](array))
+
+    def _set_input(self, name: str, array: Array) -> None:
+        _, spec = self._inputs[name]
+        try:
+            self._give_input(name, array)
         except RuntimeError as exc:
             raise InputError(
                 f"the input {name!r} can not have the shape {array.shape}: it is out of the bounds "
@@ -207,7 +210,7 @@ class OpenVinoRequest(Request):
                 hint="copy it with numpy.array(array, order='C')",
             )
         if is_input:
-            self._request.set_input_tensor(i, self._tensor[name](array))
+            self._give_input(name, array)
             self.inputs = {**self.inputs, name: array}
         else:
             self._request.set_output_tensor(i, self._tensor[name](array))
@@ -235,7 +238,7 @@ class OpenVinoRequest(Request):
             raise
         self.inputs = arrays
 
-    def _own_output(self, name: str, i: int, spec: TensorSpec) -> None:
+    def _own_output(self, name: str, i: int | None, spec: TensorSpec) -> None:
         shape = tuple(size for size in spec.shape or () if size is not None)
         self._fixed[name] = empty_aligned(shape, spec.dtype)
         self._request.set_output_tensor(i, self._tensor[name](self._fixed[name]))
