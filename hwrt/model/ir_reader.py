@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,12 +19,18 @@ from hwrt.errors import ModelError, UnsupportedModel
 from hwrt.model.content import content_hash
 from hwrt.model.dtypes import dtype_named
 from hwrt.model.file import Malformed, external_file
+from hwrt.model.xml_tree import parse_xml
 from hwrt.spec import ModelInfo, TensorSpec
+
+if TYPE_CHECKING:
+    import xml.etree.ElementTree as ET
 
 __all__ = ["read"]
 
 _OLDEST_VERSION = 10
 _MAX_ELEMENTS = (1 << 63) - 1
+_MOST_DIMENSIONS = 64  # NumPy's limit
+_MOST_METADATA_CHARACTERS = 1 << 24
 _BARE_SECTIONS = frozenset({"framework", "model_info"})
 _DIMENSION = re.compile(r"[0-9]{1,19}|\?|-1|[0-9]*\.\.[0-9]*")
 _OPSET = re.compile(r"opset\d+")
@@ -107,19 +112,8 @@ def _info(path: Path, root: ET.Element) -> ModelInfo:
     )
 
 
-class _WithoutDoctype(ET.TreeBuilder):
-    """Refuses a document type: its entities could grow without bound or name other files."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise Malformed(f"it declares the document type {name!r}, which no IR needs")
-
-
 def _parse(path: Path) -> ET.Element:
-    parser = ET.XMLParser(target=_WithoutDoctype())  # noqa: S314 - see _WithoutDoctype
-    try:
-        root: ET.Element = ET.parse(path, parser).getroot()  # noqa: S314
-    except (ET.ParseError, ValueError, LookupError) as exc:  # an unknown or false encoding
-        raise Malformed(f"its XML is broken: {exc}") from exc
+    root = parse_xml(path)
     if root.tag != "net" or root.find("layers") is None:
         raise Malformed("it has no <net> with <layers>")
     return root
@@ -197,6 +191,8 @@ def _shape(text: str | None, owner: str) -> tuple[int | None, ...] | None:
     if text.strip() == "...":
         return None
     tokens = [token.strip() for token in text.split(",")] if text.strip() else []
+    if len(tokens) > _MOST_DIMENSIONS:
+        raise Malformed(f"{owner} has {len(tokens)} dimensions; an array has at most 64")
     for token in tokens:
         if not _DIMENSION.fullmatch(token):
             raise Malformed(f"{owner} has the dimension {token[:40]!r}")
@@ -250,11 +246,15 @@ def _is_low_bit(constant: ET.Element) -> bool:
 def _metadata(root: ET.Element) -> dict[str, str]:
     """``rt_info`` as a flat mapping: ``section.key``, two sections' keys without their names."""
     metadata: dict[str, str] = {}
+    characters = 0  # one long name before a million others makes a million long keys
     waiting: list[tuple[str, ET.Element]] = [("", info) for info in root.findall("rt_info")]
     while waiting:
         prefix, element = waiting.pop()
         for child in element:
             key = prefix + (child.get("name") or child.tag)
+            characters += len(key)
+            if characters > _MOST_METADATA_CHARACTERS:
+                raise Malformed("its rt_info is unreasonably large")
             value = child.get("value")
             if value is not None:
                 metadata[key] = value

@@ -14,6 +14,7 @@ from hwrt.errors import ModelError, UnsupportedModel
 from hwrt.model.content import content_hash
 from hwrt.model.dtypes import dtype_named
 from hwrt.model.file import Malformed, external_file
+from hwrt.model.onnx_expansion import check_expansion
 from hwrt.model.protobuf import skeleton
 from hwrt.spec import ModelInfo, TensorSpec
 
@@ -26,6 +27,7 @@ _BYTE_COUNT = re.compile(r"[0-9]{1,19}")
 _EXTERNAL = 1  # TensorProto.DataLocation
 _OPSETS_SINCE_IR = 3
 _MAX_ELEMENTS = (1 << 63) - 1
+_MOST_DIMENSIONS = 64  # NumPy's limit
 
 # TensorProto.DataType -> (dtype, bits of an element).  onnx.helper has a table too, but before 1.17
 # it says float32 for bfloat16.
@@ -140,7 +142,9 @@ def _parse(path: Path) -> onnx.ModelProto:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        model = onnx.ModelProto.FromString(skeleton(path))
+        data = skeleton(path)
+        check_expansion(data)
+        model = onnx.ModelProto.FromString(data)
     except (DecodeError, RecursionError) as exc:  # protobuf in pure Python has no depth limit
         raise Malformed(str(exc)) from exc
     for name in ("ir_version", "graph"):
@@ -193,6 +197,7 @@ def _spec(value: onnx.ValueInfoProto, role: str) -> TensorSpec:
     dtype = dtype_named(_TYPES[tensor.elem_type][0], owner=f"the model's {owner}")
     if not tensor.HasField("shape"):
         return TensorSpec(name, dtype, None)
+    _check_rank(len(tensor.shape.dim), owner)
     sizes = tuple(map(_size, tensor.shape.dim))
     _elements((size for size in sizes if size is not None), owner)
     names = tuple(_text(dim.dim_param) or None for dim in tensor.shape.dim)
@@ -296,12 +301,18 @@ def _count(entries: Mapping[str, str], key: str, default: int, owner: str) -> in
 
 def _elements(dims: Iterable[int], owner: str) -> int:
     sizes = list(dims)
+    _check_rank(len(sizes), owner)
     if any(size < 0 for size in sizes):
         raise Malformed(f"{owner} has a negative dimension: {sizes}")
     elements = math.prod(sizes)
     if elements > _MAX_ELEMENTS:
         raise Malformed(f"{owner} has more than 2**63 elements: {sizes}")
     return elements
+
+
+def _check_rank(rank: int, owner: str) -> None:
+    if rank > _MOST_DIMENSIONS:
+        raise Malformed(f"{owner} has {rank} dimensions; an array has at most {_MOST_DIMENSIONS}")
 
 
 def _text(value: str | bytes) -> str:

@@ -32,6 +32,9 @@ _SMALL_BYTES = 1024
 """A message up to this size is copied whole: looking into it costs more than its weights do."""
 _MAX_BYTES = (1 << 31) - 1
 """The largest message that protobuf parses."""
+_FREE_STEPS = 100_000
+_BYTES_PER_STEP = 64
+"""How many fields are looked at in a file of any size, and one more for how many bytes of it."""
 _MAX_DEPTH = 100
 """The nesting at which protobuf gives up; deeper messages are copied for it to refuse."""
 _GRAPH_FIELD = 7
@@ -50,7 +53,7 @@ class _Message:
 
     ``nested`` maps field numbers to the messages that may hold weights, ``dropped`` the fields left
     out to the bytes of one packed element, _VARINTS where that varies.  After ``walked`` fields the
-    rest is copied whole: a list of a million numbers stored one by one is quicker read than skipped.
+    rest is copied whole: a million numbers stored one by one are quicker read than skipped.
     """
 
     nested: Mapping[int, _Message] = field(default_factory=dict)
@@ -71,7 +74,7 @@ def _messages() -> _Message:
     graph_fields[1] = node  # a node's attributes hold graphs again
     function = _Message({7: node, 11: attribute})
     training = _Message({1: graph, 2: graph})
-    return _Message({_GRAPH_FIELD: graph, 20: training, 25: function})
+    return _Message({_GRAPH_FIELD: graph, 20: training, 25: function}, walked=1 << 16)
 
 
 _MODEL = _messages()
@@ -99,7 +102,8 @@ def skeleton(path: Path) -> bytes:
             hint="export it with external data, which keeps the weights in a file beside it",
         )
     with path.open("rb") as file:
-        return bytes(_copy(file, 0, size, _MODEL, depth=0))
+        steps = iter(range(_FREE_STEPS + size // _BYTES_PER_STEP))
+        return bytes(_copy(file, 0, size, _MODEL, steps))
 
 
 def is_onnx(path: Path) -> bool:
@@ -117,10 +121,23 @@ def is_onnx(path: Path) -> bool:
     return graphs > 0
 
 
-def _copy(file: BinaryIO, start: int, end: int, message: _Message, *, depth: int) -> bytearray:
-    """The message between two places in the file, without what is to be dropped."""
+def _copy(
+    file: BinaryIO,
+    start: int,
+    end: int,
+    message: _Message,
+    steps: Iterator[int],
+    *,
+    depth: int = 0,
+) -> bytearray:
+    """The message between two places in the file, without what is to be dropped.
+
+    Each field draws one of the ``steps``.
+    """
     copy = bytearray()
     for count, item in enumerate(_fields(file, start, end)):
+        if next(steps, None) is None:
+            raise Malformed("it has unreasonably many parts for its size")
         if count == message.walked:
             copy += _take(file, item.start, end)
             break
@@ -131,7 +148,7 @@ def _copy(file: BinaryIO, start: int, end: int, message: _Message, *, depth: int
         if nested is None or item.end - item.payload <= _SMALL_BYTES or depth == _MAX_DEPTH:
             copy += _take(file, item.start, item.end)
         else:
-            inner = _copy(file, item.payload, item.end, nested, depth=depth + 1)
+            inner = _copy(file, item.payload, item.end, nested, steps, depth=depth + 1)
             copy += _encode(item.number << 3 | _BYTES) + _encode(len(inner)) + inner
     return copy
 

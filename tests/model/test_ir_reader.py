@@ -184,7 +184,7 @@ def test_an_old_ir_version_is_unsupported(small: Callable[..., Path]) -> None:
     [
         ("</net>", "", "its XML is broken"),
         ("<layers>", "<strata>", "its XML is broken"),
-        ('<?xml version="1.0"?>', '<?xml version="1.0" encoding="none"?>', "its XML is broken"),
+        ('<?xml version="1.0"?>', '<?xml version="1.0" encoding="none"?>', "not in UTF-8"),
         ('version="11"', 'version="new"', "version 'new', which is not a number"),
         ('type="Result"', 'type="Sink"', "no outputs"),
         ('to-layer="3"', 'to-layer="2"', "output 'out' is connected to nothing"),
@@ -227,10 +227,24 @@ def test_missing_weights_are_named(small: Callable[..., Path]) -> None:
         read(path)
 
 
-def test_deeply_nested_elements_do_no_harm(small: Callable[..., Path]) -> None:
-    path = small("<rt_info>", "<rt_info>" + "<a>" * 20_000 + "</a>" * 20_000)
-
-    assert "detect" == read(path).metadata["task"]
+@pytest.mark.parametrize(
+    ("replaced", "by", "reason"),
+    [
+        ("<rt_info>", "<rt_info>" + "<a>" * 20_000 + "</a>" * 20_000, "more than 256 deep"),
+        ("<rt_info>", "<rt_info>" + "<a/>" * 500_000, "unreasonably many elements"),
+        ('shape="?,3"', f'shape="{"9999999999," * 100_000}3"', "100001 dimensions"),
+        (
+            "<rt_info>",
+            f"<rt_info><{'a' * 100_000}>{'<b/>' * 1000}</{'a' * 100_000}>",
+            "rt_info is unreasonably large",
+        ),
+    ],
+)
+def test_what_would_take_unreasonable_time_or_memory_is_refused(
+    replaced: str, by: str, reason: str, small: Callable[..., Path]
+) -> None:
+    with pytest.raises(ModelError, match=reason):
+        read(small(replaced, by))
 
 
 def test_garbled_files_only_ever_raise_our_errors(small: Callable[..., Path]) -> None:

@@ -1,0 +1,86 @@
+"""An XML file of a model as a tree, within bounds.
+
+XML can be asked to do what no model needs: entities that grow without bound or name other files,
+encodings by the name of any Python codec, elements nested by the million.  That is refused here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from hwrt.model.file import Malformed
+
+__all__ = ["parse_xml"]
+
+_HEAD_BYTES = 4096
+_VERSION = re.compile(r"version\s*=\s*[\"']1\.")
+_ENCODING = re.compile(r"encoding\s*=\s*[\"']([^\"']*)")
+_ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "utf-16"})
+_MOST_DEPTH = 256
+"""The body of a loop lies three elements deeper than the loop."""
+_FREE_PARTS = 200_000
+_BYTES_PER_PART = 8
+"""How many elements and attributes a file of any size may have, and one more for how many bytes of
+it.  ``openvino.save_model`` writes one for 16 bytes."""
+
+
+def parse_xml(path: Path) -> ET.Element:
+    """The root of the file's tree.
+
+    Raises Malformed where the XML is broken or asks for what is refused.
+    """
+    with path.open("rb") as file:
+        encoding = _encoding(file.read(_HEAD_BYTES))
+    most = _FREE_PARTS + path.stat().st_size // _BYTES_PER_PART
+    # The encoding is given, since Python would look up its codecs for one that the file names.
+    parser = ET.XMLParser(target=_Bounded(most), encoding=encoding)  # noqa: S314 - see _Bounded
+    try:
+        root: ET.Element = ET.parse(path, parser).getroot()  # noqa: S314
+    except (ET.ParseError, ValueError) as exc:
+        raise Malformed(f"its XML is broken: {exc}") from exc
+    return root
+
+
+class _Bounded(ET.TreeBuilder):
+    """Refuses a document type, whose entities are the danger, and more parts than are needed."""
+
+    def __init__(self, most_parts: int) -> None:
+        super().__init__()
+        self._depth = 0
+        self._parts_left = most_parts
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise Malformed(f"it declares the document type {name!r}, which no IR needs")
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> ET.Element:
+        self._depth += 1
+        self._parts_left -= 1 + len(attrs)
+        if self._depth > _MOST_DEPTH:
+            raise Malformed(f"its elements are nested more than {_MOST_DEPTH} deep")
+        if self._parts_left < 0:
+            raise Malformed("it has unreasonably many elements and attributes for its size")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ET.Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
+def _encoding(head: bytes) -> str:
+    """What the file is written in: UTF-16 where it begins with a byte order mark, else UTF-8.
+
+    Raises Malformed where the file says otherwise, or is in no version of XML that there is.
+    """
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = head.decode("utf-16" if wide else "utf-8-sig", "replace")
+    if text.startswith("<?xml"):
+        declaration, end, _ = text.partition("?>")
+        said = _ENCODING.search(declaration)
+        if not end or not _VERSION.search(declaration):
+            raise Malformed("its XML declaration is broken or of a version other than 1")
+        if said and said[1].lower() not in _ENCODINGS:
+            raise Malformed(f"it is in the encoding {said[1][:40]!r}, not in UTF-8")
+    return "utf-16" if wide else "utf-8"
