@@ -15,7 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hwrt.backend import Backend, CompiledModel, Device, Options, Placement, Request
+from hwrt.backend import (
+    Backend,
+    CompiledModel,
+    Device,
+    Options,
+    Placement,
+    Request,
+    UnsupportedModel,
+)
 
 
 class _Request(Request):
@@ -228,3 +236,28 @@ class RandomJudge(Judge):
 
     def answer(self, array):
         return np.random.default_rng().standard_normal(array.shape).astype(array.dtype)
+
+
+class Fragile(Good):
+    """It crashes on files whose name says so, and notes in which process it compiled."""
+
+    name = "fragile"
+    api_version = 1
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        with Path(os.environ["HWRT_TEST_LOG"]).open("a") as log:
+            log.write(f"{os.getpid()}\n")
+        if model.path.name.startswith("crash"):
+            print("no kernel for this", file=sys.stderr, flush=True)
+            ctypes.string_at(0)
+        return _Compiled(model, self)
+
+
+class Refuses(Good):
+    """It compiles everything and runs nothing."""
+
+    name = "refuses"
+    api_version = 1
+
+    def answer(self, array):
+        raise UnsupportedModel("not these numbers")
