@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Any, NamedTuple
 
+import numpy as np
+
 Table = dict[int, Any]
 
 
@@ -91,8 +93,8 @@ def _child(data: bytearray, value: Any) -> int:
     elif isinstance(value, Repeated):
         data.extend(struct.pack("<I", value.count) + bytes(4 * value.count))
         target = _table(data, value.table)
-        for i in range(value.count):
-            _lead(data, at + 4 + 4 * i, target)
+        offsets = target - at - 4 - 4 * np.arange(value.count)
+        data[at + 4 : at + 4 + 4 * value.count] = offsets.astype("<u4").tobytes()
     else:
         data.extend(struct.pack("<I", len(value)) + bytes(4 * len(value)))
         for i, table in enumerate(value):

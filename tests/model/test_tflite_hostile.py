@@ -195,10 +195,10 @@ def test_external_weights_beyond_their_file_are_refused(save: Save) -> None:
 
 
 LONG = Vector("i", [0] * 200_000)
-MANY = 1_000_000
+MANY = 400_000
 BLOW_UPS = {
-    "one tensor a million times": {**graph([]), 0: Repeated(tensor("t", (1,) * 60), MANY)},
-    "one operator a million times": {
+    "one tensor without end": {**graph([]), 0: Repeated(tensor("t", (1,) * 60), MANY)},
+    "one operator without end": {
         **graph([tensor("x"), Y]),
         3: Repeated(operator(0, [0] * 16, [1]), MANY),
     },
@@ -226,7 +226,7 @@ def test_a_small_file_that_would_grow_without_bound_is_given_up(save: Save, case
 @pytest.mark.parametrize(
     "slot", [1, 2, 6, 7], ids=["operator codes", "subgraphs", "metadata", "signatures"]
 )
-def test_a_million_of_anything_is_given_up_or_refused(save: Save, slot: int) -> None:
+def test_hundreds_of_thousands_of_anything_are_given_up_or_refused(save: Save, slot: int) -> None:
     item = {2: graph([tensor("x"), Y]), 7: {**signature("s", {}, {}), 2: "s"}}.get(slot, {})
     data = pack({**model(codes=[ADD]), slot: Repeated(item, MANY)})
 
@@ -261,7 +261,7 @@ def test_every_truncation_is_a_model_error(save: Save) -> None:
     data = rich()
     assert "read" == outcome(save(data))
 
-    outcomes = {outcome(save(data[:length])) for length in range(0, len(data) - 8, 3)}
+    outcomes = {outcome(save(data[:length])) for length in range(0, len(data) - 8, 7)}
 
     assert {"ModelError"} == outcomes
 
@@ -281,7 +281,7 @@ def test_random_damage_is_refused_or_harmless(save: Save) -> None:
     data = rich()
     rng = random.Random(5)
     outcomes = set()
-    for _ in range(1000):
+    for _ in range(500):
         damaged = bytearray(data)
         for _ in range(rng.randint(1, 8)):
             damaged[rng.randrange(len(data))] = rng.choice(
