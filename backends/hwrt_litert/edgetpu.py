@@ -41,14 +41,16 @@ _PROGRAM = """
 import importlib, sys
 package, library, device, model, *path = sys.argv[1:]
 sys.path[:] = path or sys.path
-module = importlib.import_module(package)
-delegate = module.load_delegate(library, {"device": device})
-if model:
-    interpreter = module.Interpreter(model, experimental_delegates=[delegate])
-    interpreter.allocate_tensors()
-    interpreter.invoke()
-    del interpreter
-print("works")
+try:
+    module = importlib.import_module(package)
+    delegate = module.load_delegate(library, {"device": device})
+    if model:
+        interpreter = module.Interpreter(model, experimental_delegates=[delegate])
+        interpreter.allocate_tensors()
+        interpreter.invoke()
+        del interpreter
+except Exception as exc:
+    sys.exit(f"hwrt: {type(exc).__name__}: {' '.join(str(exc).split())}")
 """
 
 
@@ -122,10 +124,9 @@ def fault(coral: Coral, path: Path, *, model: Path | None = None) -> str | None:
         return f"the interpreter {interpreter} can not be started: {exc}"
     if done.returncode < 0:
         return f"{path} crashes ({_signal_name(-done.returncode)})"
-    if done.returncode > 0 or not done.stdout.endswith("works\n"):
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        said = next((line for line in reversed(lines) if "Error" in line), "it ended early")
-        return f"{path} does not work: {said.strip()}"
+    if done.returncode > 0:
+        said = [line[6:] for line in done.stderr.splitlines() if line.startswith("hwrt: ")]
+        return f"{path} does not work: {' '.join(said) or f'exit code {done.returncode}'}"
     return None
 
 
