@@ -28,6 +28,14 @@ class Port(NamedTuple):
         return self.spec.dtype.hasobject
 
 
+class Node(NamedTuple):
+    """An operator, and the numbers of the tensors that it reads and writes."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: frozenset[int]
+
+
 class Graph:
     """The function of the file that is run, and its tensors by hwrt's names.
 
@@ -79,18 +87,21 @@ class Graph:
         core: Any = getattr(interpreter, "_interpreter", None)
         if not hasattr(core, "NodeOutputs"):
             return False
-        ends = {int(details["index"]) for details in outputs}
-        read = set(ends)
-        for node in reversed(range(core.NumNodes())):
-            given = set(map(int, core.NodeOutputs(node)))
-            taken = list(map(int, core.NodeInputs(node)))
-            shaped = core.NodeName(node) in _SHAPED_BY_THEIR_SECOND_INPUT and len(taken) > 1
-            if read.isdisjoint(given) or (
-                shaped and given & ends and not self._holds(interpreter, taken[1])
-            ):
-                return False
-            read.update(taken)
-        return True
+        nodes = [
+            Node(
+                core.NodeName(i),
+                tuple(map(int, core.NodeInputs(i))),
+                frozenset(map(int, core.NodeOutputs(i))),
+            )
+            for i in range(core.NumNodes())
+        ]
+        ends = frozenset(int(details["index"]) for details in outputs)
+        return _are_needed(nodes, ends) and all(
+            node.name not in _SHAPED_BY_THEIR_SECOND_INPUT
+            or node.outputs.isdisjoint(ends)
+            or all(self._holds(interpreter, number) for number in node.inputs[1:])
+            for node in nodes
+        )
 
     def _holds(self, interpreter: Any, number: int) -> bool:
         """True where the tensor is a constant of the file."""
@@ -141,6 +152,23 @@ def memory_of(interpreter: Any, index: int) -> Memory | None:
     if not isinstance(view, np.ndarray) or view.flags.owndata:
         return None
     return Memory(view.__array_interface__, interpreter)
+
+
+def _are_needed(nodes: list[Node], ends: frozenset[int]) -> bool:
+    """True where some tensor of ``ends`` depends on each of the nodes."""
+    read = set(ends)
+    # A delegate's nodes stand behind those that they replace, so not in the order of a run.
+    while nodes:
+        unneeded = []
+        for node in reversed(nodes):
+            if read.isdisjoint(node.outputs):
+                unneeded.append(node)
+            else:
+                read.update(node.inputs)
+        if len(unneeded) == len(nodes):
+            return False
+        nodes = unneeded[::-1]
+    return True
 
 
 def _ports(
