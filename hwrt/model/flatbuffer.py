@@ -33,6 +33,8 @@ _KEPT_BLOCKS = 1 << 11
 _CHUNK = 1 << 8  # of a vector that is walked through
 _STEP_BYTES = 64
 """To read a table, a vector or this many more bytes is one step of work."""
+_NUMBER_BYTES = 16
+"""What a number of a vector counts as, whatever its form: in Python it takes more memory."""
 _FREE_STEPS = 100_000
 _FILE_BYTES_PER_STEP = 24
 """A file is granted the free steps and one for each of so many of its bytes.  Networks take one for
@@ -209,7 +211,7 @@ class Table:
         if span is None:
             return ()
         at, count = span
-        self._window.source.spend(count * form.size)
+        self._window.source.spend(count * _NUMBER_BYTES)
         data = self._window.source.take(at, count * form.size)
         return struct.unpack(f"<{count}{form.format[1:]}", data)
 
