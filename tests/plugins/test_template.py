@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hwrt.cli.check_model import write_check_model
+from hwrt.testing import graphs, write_onnx
 
 from .conftest import Environment
 
@@ -54,7 +54,7 @@ def test_pip_brings_the_template_to_hwrt_and_takes_it_away(
 ) -> None:
     # pip builds in the folder that it is given.
     shutil.copytree(TEMPLATE, tmp_path / "hwrt_null")
-    model = write_check_model(tmp_path, "onnx")
+    model = write_onnx(graphs.relu((1, 16)), tmp_path / "relu.onnx")
 
     def ask(command: str) -> Any:
         return json.loads(environment.shell(command, tmp_path))
