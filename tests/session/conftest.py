@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import hwrt
+from hwrt.loading import choosing
 from hwrt.session import Session
 
 from .fakes import Gate
@@ -30,3 +32,10 @@ def gate() -> Iterator[Gate]:
     made = Gate()
     yield made
     made.opened.set()
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timing takes no longer than it must."""
+    quick = choosing.Effort(min_seconds=0.01, min_samples=2, window_s=0.005, warm_up_s=0.05)
+    monkeypatch.setattr(choosing, "Effort", lambda budget_s: replace(quick, budget_s=budget_s))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hwrt.backend import CompiledModel, Request
-from hwrt.session import Session
+from hwrt.session import Loaded, Origin, Session
 from hwrt.spec import ModelInfo, Options, Placement, TensorSpec
 from hwrt.tuning.plan import Key, Plan
 
@@ -63,11 +63,15 @@ class Model(CompiledModel):
         self.closed += 1
 
 
-def session_of(model: Model, **shapes: object) -> Session:
+def loaded(model: Model, origin: Origin | None = None, **shapes: object) -> Loaded:
     key = Key("m", "here", "0", {}, "latency", "f32", shapes, 1)  # type: ignore[arg-type]
     plan = Plan("fake", "cpu:0", Options(), "f32", model.placement, key)
     info = ModelInfo(Path("m.onnx"), "onnx", "m", 1, model.inputs, model.outputs)
-    return Session(model, plan, info)
+    return Loaded(model, plan, info, origin)
+
+
+def session_of(model: Model, **shapes: object) -> Session:
+    return Session(*loaded(model, **shapes))
 
 
 class Gate:
