@@ -111,8 +111,8 @@ class _Graph:
         self.title = f"subgraph {index}"
         self.tensors = table.tables(schema.SubGraph.TENSORS)
         self.operators = table.tables(schema.SubGraph.OPERATORS)
-        self.inputs = self.checked(table.integers(schema.SubGraph.INPUTS), "its inputs")
-        self.outputs = self.checked(table.integers(schema.SubGraph.OUTPUTS), "its outputs")
+        self.inputs = self.checked(table.integers(schema.SubGraph.INPUTS), "its list of inputs")
+        self.outputs = self.checked(table.integers(schema.SubGraph.OUTPUTS), "its list of outputs")
         self.input_places = _first_places(self.inputs)
         self.output_places = _first_places(self.outputs)
         if len(self.input_places) < len(self.inputs):
@@ -122,7 +122,7 @@ class _Graph:
         """The indices, each of which must be that of a tensor, or not below ``least``."""
         if indices and not least <= min(indices) <= max(indices) < len(self.tensors):
             raise Malformed(
-                f"{self.title} has {len(self.tensors)} tensors, and those of {what} are"
+                f"{self.title} has {len(self.tensors)} tensors, and {what} asks for the numbers"
                 f" {', '.join(map(str, indices[:8]))}"
             )
         return indices
@@ -265,9 +265,10 @@ def _add_tensor(tensor: Table, owner: str, buffers: Buffers, content: _Content) 
     if size and kind.bits:
         stored = size * 8 // kind.bits
         if not tensor.has(schema.Tensor.SPARSITY):
-            needed, stored = elements(tensor, owner), min(stored, elements(tensor, owner))
+            needed = elements(tensor, owner)
             if stored < needed:
                 raise Malformed(f"{owner} has {size} bytes, too few for its {needed} elements")
+            stored = needed
         counts = kind.dtype not in _NOT_PARAMETERS and (scaled or kind.name != "INT32")
         if counts and buffer not in content.counted:
             content.counted.add(buffer)
