@@ -40,13 +40,18 @@ from hwrt.backend import (
 )
 from hwrt_openvino.diagnosis import findings
 from hwrt_openvino.packed_request import PackedRequest
-from hwrt_openvino.ports import is_packed, ports_of, with_dropped
+from hwrt_openvino.ports import is_packed, known_name, ports_of, with_dropped
+from hwrt_openvino.precision import (
+    PRECISIONS,
+    built_precision,
+    has_integer_form,
+    precision_properties,
+    serves,
+)
 from hwrt_openvino.preprocess import fuse
 from hwrt_openvino.request import OpenVinoRequest
 
 _LOG = logging.getLogger("hwrt")
-# hwrt's name -> OpenVINO's element type, and the capability that a device lists for it.
-_PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 _KINDS = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
 
 
@@ -54,7 +59,8 @@ class OpenVino(Backend):
     """OpenVINO.
 
     ``precision`` is "f32" unless asked otherwise: OpenVINO's own default is the fastest the device
-    has (bf16 on many CPUs).  Options in capitals are OpenVINO's own properties, passed as they are.
+    has (bf16 on many CPUs; integer kernels for a quantised model, which is "int8" here).  Options
+    in capitals are OpenVINO's own properties, passed as they are.
     """
 
     name: ClassVar[str] = "openvino"
@@ -98,7 +104,8 @@ class OpenVino(Backend):
         """The compiled model, from the blob in ``cache_dir`` where that is intact."""
         core = _core()
         name = _vendor_name(core, device)
-        properties = _properties(core, name, options)
+        properties = _properties(core, name, model, options)
+        _refuse_strings(model)
         if progress is not None and not progress(0.0, f"openvino: compiling for {device}"):
             raise BackendFailure("the compilation was cancelled")
         blob = cache_dir / "compiled.blob" if cache_dir else None
@@ -108,7 +115,7 @@ class OpenVino(Backend):
                 network = core.read_model(str(model.path))
                 _reshape(network, model, shapes)
                 if preprocess is not None:
-                    network = fuse(network, preprocess)
+                    network = fuse(network, model, preprocess)
                 compiled = core.compile_model(network, name, properties)
                 _export_blob(core, compiled, blob, name)
         except Exception as exc:  # noqa: BLE001 - openvino raises RuntimeError for everything
@@ -117,7 +124,7 @@ class OpenVino(Backend):
         if blob is not None and blob.is_file():
             made.artefact = blob
         wanted = options.precision or "f32"
-        if made.precision not in (wanted, "int8"):
+        if not serves(made.precision, wanted):
             raise UnsupportedModel(
                 f"openvino built precision {made.precision} on {device}, not {wanted}",
                 hint=f"ask for precision={made.precision!r}",
@@ -129,9 +136,11 @@ class OpenVino(Backend):
         core = _core()
         capabilities = core.get_property(_vendor_name(core, device), "OPTIMIZATION_CAPABILITIES")
         threads = {"threads": limits.threads} if device.kind == "cpu" else {}
-        for precision, capability in _PRECISIONS.items():
+        for precision, capability in PRECISIONS.items():
             if capability in capabilities:
                 yield Options(threads, precision=precision)
+            if precision == "f32" and has_integer_form(model):
+                yield Options(threads, precision="int8")
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:
         """One f32 stream with one thread on the CPU; no GPU or NPU is fit to judge."""
@@ -159,8 +168,7 @@ class OpenVinoModel(CompiledModel):
         self._output_ports = ports_of(compiled.outputs, model.outputs)
         self.inputs = tuple(port.spec for port in self._input_ports)
         self.outputs = tuple(port.spec for port in self._output_ports)
-        hint = compiled.get_property("INFERENCE_PRECISION_HINT")
-        self.precision = "int8" if model.quantized else _precision_name(hint)
+        self.precision = built_precision(compiled)
         self.placement = _placement(compiled, device)
         self.max_requests = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.preprocess = preprocess
@@ -195,10 +203,16 @@ def raise_translated(exc: BaseException, what: str) -> NoReturn:
     text = f"{what}: {' '.join(lines) or type(exc).__name__}"
     if "Unsupported property" in text:
         raise InputError(text, hint="options in capitals are OpenVINO's own properties") from exc
-    unreadable = ("Unable to read the model", "Failed to parse", "Could not open the file")
+    unreadable = (
+        *("Unable to read the model", "Failed to parse", "Could not open the file"),
+        "is corrupted or malformed",
+    )
     if any(words in text for words in unreadable):
         raise ModelError(text, hint="check the file with `hwrt inspect`") from exc
-    unsupported = ("not support", "unsupported", "opconversionfailure", "notimplemented")
+    unsupported = (
+        *("not support", "unsupported", "opconversionfailure", "notimplemented"),
+        "unexpected type",
+    )
     if any(word in text.lower() for word in unsupported):
         raise UnsupportedModel(text) from exc
     raise BackendFailure(text) from exc
@@ -289,19 +303,9 @@ def _vendor_name(core: Any, device: Device) -> str:
     raise UnsupportedModel(f"openvino has no device {device.id!r} here: it lists {available}")
 
 
-def _properties(core: Any, name: str, options: Options) -> dict[str, Any]:
-    precision = options.precision or "f32"
+def _properties(core: Any, name: str, model: ModelInfo, options: Options) -> dict[str, Any]:
     capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
-    if precision not in _PRECISIONS:
-        raise UnsupportedModel(
-            f"openvino has no precision {precision!r}", hint=f"it has {', '.join(_PRECISIONS)}"
-        )
-    if _PRECISIONS[precision] not in capabilities:
-        raise UnsupportedModel(f"{name} does not compute in {precision}: it has {capabilities}")
-    properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
-    if precision == "f32":
-        # Without it "f32" still quantises activations of some layers on the fly.
-        properties["EXECUTION_MODE_HINT"] = "ACCURACY"
+    properties = precision_properties(capabilities, name, model, options)
     for key, value in options.items():
         if key == "threads":
             properties["INFERENCE_NUM_THREADS"] = value
@@ -325,6 +329,15 @@ def _fixed_specs(model: ModelInfo, shapes: Shapes | None) -> tuple[TensorSpec, .
     )
 
 
+def _refuse_strings(model: ModelInfo) -> None:
+    for spec in (*model.inputs, *model.outputs):
+        if spec.dtype.hasobject:
+            raise UnsupportedModel(
+                f"hwrt passes no string tensor ({spec.name!r}) to openvino",
+                hint="run it on another backend",
+            )
+
+
 def _reshape(network: Any, model: ModelInfo, shapes: Shapes | None) -> None:
     if not shapes:
         return
@@ -337,7 +350,7 @@ def _reshape(network: Any, model: ModelInfo, shapes: Shapes | None) -> None:
         specs[name].bounded(shape)
     network.reshape(
         {
-            name: PartialShape(
+            known_name(network, specs[name]): PartialShape(
                 [
                     Dimension(size.min, size.max) if isinstance(size, Range) else Dimension(size)
                     for size in shape
@@ -370,10 +383,6 @@ def _export_blob(core: Any, compiled: Any, blob: Path | None, name: str) -> None
             publish(temporary, blob)
     except OSError as exc:  # a full disk costs time at the next load, not this one
         _LOG.warning("openvino could not keep %s: %s", blob, exc)
-
-
-def _precision_name(hint: Any) -> str:
-    return str(hint.to_string() if hasattr(hint, "to_string") else hint)
 
 
 def _placement(compiled: Any, device: Device) -> Placement:

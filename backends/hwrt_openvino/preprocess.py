@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwrt.backend import InputError, Preprocess
+from hwrt.backend import InputError, ModelInfo, Preprocess
+from hwrt_openvino.ports import known_name
 
 
-def fuse(network: Any, preprocess: Preprocess) -> Any:
+def fuse(network: Any, model: ModelInfo, preprocess: Preprocess) -> Any:
     """The network with the steps in front of it, its input a uint8 NHWC frame."""
     from openvino import Layout, Type
     from openvino.preprocess import ColorFormat, PrePostProcessor
 
-    names = [name for port in network.inputs for name in port.get_names()]
-    if preprocess.input not in names:
+    specs = {spec.name: spec for spec in model.inputs}
+    if preprocess.input not in specs:
         raise InputError(
-            f"preprocess is for {preprocess.input!r}", hint=f"the inputs are {', '.join(names)}"
+            f"preprocess is for {preprocess.input!r}", hint=f"the inputs are {', '.join(specs)}"
         )
     steps = PrePostProcessor(network)
-    entry = steps.input(preprocess.input)
+    entry = steps.input(known_name(network, specs[preprocess.input]))
     tensor = entry.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
     entry.model().set_layout(Layout(preprocess.layout))
     process = entry.preprocess().convert_element_type(Type.f32)
