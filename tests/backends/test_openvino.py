@@ -32,18 +32,17 @@ openvino = pytest.importorskip("openvino", reason="openvino is not installed")
 
 class TestOpenVino(BackendConformance):
     vendor = "openvino"
-    unsupported: ClassVar[Mapping[str, str]] = {}
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "test_integers_keep_every_bit[int64]": "OpenVINO's CPU plugin computes int64 in int32",
+        "test_integers_keep_every_bit[uint64]": "OpenVINO's CPU plugin computes uint64 in int32",
+        "test_floats_keep_every_bit[float64]": "OpenVINO's CPU plugin computes float64 in float32",
+    }
 
     @pytest.fixture
     def backend(self) -> Backend:
         from hwrt_openvino import OpenVino
 
         return OpenVino()
-
-    def test_dropped_input_is_an_input_that_changes_nothing(self, compiled: Compile) -> None:
-        graph = graphs.relu((0,))
-
-        check(compiled(graph), graph, {"x": noise((0,))})
 
     def test_string_tensor_is_an_unsupported_model(self, compiled: Compile) -> None:
         with pytest.raises(UnsupportedModel, match=r"(?i)string.*'x'"):
