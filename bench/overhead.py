@@ -26,6 +26,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import hwrt
 from hwrt.machine.versions import versions
+from hwrt.testing import graphs
+from hwrt.testing.flatbuffer import Payload, Scalar, Table, finish
+from hwrt.testing.tflite_writer import write_tflite
 
 Call = Callable[[], object]
 # Which memory a session gets moves large models by several percent: each pair is set up anew this
@@ -76,6 +79,50 @@ def save(
     )
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
+    return path
+
+
+def relu_tflite(folder: Path) -> Path:
+    """The same as ``relu``, with a signature."""
+    return write_tflite(graphs.relu((1, 16)), folder / "relu.tflite")
+
+
+def large_tflite(folder: Path) -> Path:
+    """The same as ``large``: SLICE, then CONCATENATION."""
+    constants = [np.zeros(4, np.int32), np.array((1, 3, 513, 513), np.int32)]
+    shapes = {"x": (1, 3, 640, 640), "part": (1, 3, 513, 513), "y": (1, 21, 513, 513)}
+    tensors: list[Table] = [
+        {0: np.array(shape, np.int32), 2: Scalar("Uint32", 0), 3: name}
+        for name, shape in shapes.items()
+    ]
+    for i, array in enumerate(constants):
+        shape = np.array(array.shape, np.int32)
+        tensors.append({0: shape, 1: Scalar("Int8", 2), 2: Scalar("Uint32", i + 1), 3: f"c{i}"})
+    slicing = {0: Scalar("Uint32", 0), 1: np.array([0, 3, 4], "i4"), 2: np.array([1], "i4")}
+    joining = {0: Scalar("Uint32", 1), 1: np.array([1] * 7, "i4"), 2: np.array([2], "i4")}
+    axis = {3: Scalar("Uint8", 10), 4: {0: Scalar("Int32", 1)}}
+    graph = {
+        0: tensors,
+        1: np.array([0], "i4"),
+        2: np.array([2], "i4"),
+        3: [slicing, {**joining, **axis}],
+    }
+    model: Table = {
+        0: Scalar("Uint32", 3),
+        1: [{0: Scalar("Int8", c), 2: Scalar("Int32", 1), 3: Scalar("Int32", c)} for c in (65, 2)],
+        2: [graph],
+        4: [{}, *[{0: Payload(array.tobytes())} for array in constants]],
+        7: [
+            {
+                0: [{0: "x", 1: Scalar("Uint32", 0)}],
+                1: [{0: "y", 1: Scalar("Uint32", 2)}],
+                2: "serving_default",
+                4: Scalar("Uint32", 0),
+            }
+        ],
+    }
+    path = folder / "large.tflite"
+    path.write_bytes(finish(model, b"TFL3"))
     return path
 
 
@@ -130,6 +177,28 @@ def openvino_pairs(path: Path, feed: np.ndarray, runs: int, *, ours_first: bool)
         lambda: compiled(feed),
         "compiled(x)",
         {"times": 0.8},
+        runs,
+    )
+
+
+def litert_pairs(path: Path, feed: np.ndarray, runs: int, *, ours_first: bool) -> Iterator[Pair]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    load = functools.partial(hwrt.load, path, backend="litert", options={"threads": 1})
+    early = load() if ours_first else None
+    # Request.run beside the bare invoke(), nothing copied by either; session.run, which copies in
+    # and out, beside the signature runner, which does so too.
+    vendor, invoked = (Interpreter(str(path), num_threads=1) for _ in range(2))
+    invoked.allocate_tensors()
+    invoked.set_tensor(invoked.get_input_details()[0]["index"], feed)
+    runner = vendor.get_signature_runner()
+    yield from pairs(
+        early or load(),
+        feed,
+        invoked.invoke,
+        lambda: runner(x=feed),
+        "signature runner(x=feed)",
+        {"plus_us": 0.3},
         runs,
     )
 
@@ -207,13 +276,19 @@ def main() -> None:
     rounds: dict[str, list[tuple[float, float]]] = {}
     last: dict[str, Pair] = {}
     with tempfile.TemporaryDirectory() as folder:
-        sizes = ((relu, (1, 16), 4000), (large, (1, 3, 640, 640), 10))
-        for make, shape, runs in sizes:
-            path = make(Path(folder))
+        sizes = (
+            (relu, relu_tflite, (1, 16), 4000),
+            (large, large_tflite, (1, 3, 640, 640), 10),
+        )
+        for make_onnx, make_tflite, shape, runs in sizes:
+            onnx_file, tflite_file = make_onnx(Path(folder)), make_tflite(Path(folder))
+            vendors = (
+                (onnxruntime_pairs, onnx_file),
+                (openvino_pairs, onnx_file),
+                (litert_pairs, tflite_file),
+            )
             feed = generator.standard_normal(shape, dtype=np.float32)
-            for vendor, setup in itertools.product(
-                (onnxruntime_pairs, openvino_pairs), range(SETUPS)
-            ):
+            for (vendor, path), setup in itertools.product(vendors, range(SETUPS)):
                 for pair in vendor(path, feed, runs, ours_first=bool(setup % 2)):
                     # Whoever is made first is not always the one that is timed first.
                     each = max(1, arguments.rounds // SETUPS)
@@ -223,7 +298,7 @@ def main() -> None:
     results = [summary(last[name], found) for name, found in rounds.items()]
     about = {
         "machine": platform.platform(),
-        "versions": versions(["numpy", "onnxruntime", "openvino"]),
+        "versions": versions(["numpy", "onnxruntime", "openvino", "ai-edge-litert"]),
         "command": " ".join(sys.argv),
     }
     for result in results:
