@@ -5,7 +5,7 @@
     HwrtError                    every error that hwrt raises on purpose
     ├── ModelError               a model file is missing, malformed or refused
     ├── InputError (ValueError)  an argument, a feed or an option is wrong
-    ├── SessionError             a session or request is closed, or was carried over a fork
+    ├── SessionError             a session or request is closed, of another process, or can not travel
     └── BackendError             something about a backend
         ├── BackendUnavailable   it is absent on this machine: doctor says how to get it, tests skip
         ├── UnsupportedModel     it works, but not with this model: the tuner notes why and goes on
@@ -56,7 +56,7 @@ class InputError(HwrtError, ValueError):
 
 
 class SessionError(HwrtError):
-    """A session or request is closed, or was carried over a fork."""
+    """A session or request is closed, was carried over a fork, or can not be pickled."""
 
 
 class BackendError(HwrtError):

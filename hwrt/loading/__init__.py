@@ -47,13 +47,14 @@ def load(
 
     ``source`` is a path, ``zoo:NAME`` or the bytes of an ONNX file.  ``backend`` and ``device``
     restrict the candidates.  ``options`` are one backend's, given exactly (``threads`` are added
-    where a CPU's leave them out): nothing is measured or checked then.  ``shapes`` maps inputs to
-    shapes, an int or a Range for each dynamic dimension.  ``samples`` (feeds, or a folder of .npy
-    or .npz files) replace seeded random feeds.  ``tune`` "never" uses ``plan`` or a cached plan
-    only.  ``budget_s`` bounds the timing of candidates.
+    where a CPU's leave them out): nothing is measured or checked then, but the model is compiled
+    and run once in a child process first, as it is for a ``plan`` that was not measured in this
+    cache.  ``shapes`` maps inputs to shapes, an int or a Range for each dynamic dimension.
+    ``samples`` (feeds, or a folder of .npy or .npz files) replace seeded random feeds.  ``tune``
+    "never" uses ``plan`` or a cached plan only.  ``budget_s`` bounds the timing of candidates.
 
     Raises ModelError for a bad file, InputError for a bad argument, NoBackend where nothing runs
-    the model rightly.
+    the model rightly, BackendFailure where the vendor crashed or hung in the child process.
     """
     configure()
     check_tuning(tune, budget_s, plan=plan, options=options, samples=samples)
