@@ -230,10 +230,18 @@ class Request(ABC):
         """(optional) Outputs for these feeds; the caller owns them.
 
         The feeds are C-contiguous arrays that were checked against the specs.  Their memory is
-        read during the call only and need not be copied.  The default copies in, runs and copies
+        read during the call only and need not be copied.  Other names, dtypes and shapes are at
+        least an HwrtError, and leave the request usable.  The default copies in, runs and copies
         out.
         """
         inputs = self.inputs
+        if feeds.keys() != inputs.keys():
+            raise InputError(
+                f"the feeds are {', '.join(feeds)}", hint=f"the inputs are {', '.join(inputs)}"
+            )
+        for name, array in feeds.items():
+            if array.dtype != inputs[name].dtype:
+                raise InputError(f"the feed {name!r} is {array.dtype}, not {inputs[name].dtype}")
         if any(inputs[name].shape != array.shape for name, array in feeds.items()):
             self.resize({name: array.shape for name, array in feeds.items()})
             inputs = self.inputs

@@ -45,8 +45,14 @@ def test_infer_of_another_shape_is_an_input_error_where_shapes_are_fixed(request
         request_.infer({"x": f4(1, 2)})
 
 
+def test_infer_takes_no_feeds_of_other_names(request_: Doubler) -> None:
+    for feeds in ({}, {"q": f4(1, 2, 3)}, {"x": f4(1, 2, 3), "q": f4(1)}):
+        with pytest.raises(InputError, match="the inputs are x"):
+            request_.infer(feeds)
+
+
 def test_infer_casts_nothing(request_: Doubler) -> None:
-    with pytest.raises(TypeError, match="float64"):
+    with pytest.raises(InputError, match="float64"):
         request_.infer({"x": np.zeros(3)})
 
 
