@@ -54,7 +54,7 @@ class OpenVinoRequest(Request):
         compiled_call = getattr(InferRequest.__mro__[1], "infer", InferRequest.infer)
         self._infer: Callable[[], Any] = partial(compiled_call, request, {}, True, False)
         # With one thread a synchronous call drops what the run raises, such as shapes that do not
-        # fit each other, and leaves the last outputs (2026.4.1).  Only dynamic shapes make it raise.
+        # fit, and leaves the last outputs (2026.4.1).  Only dynamic shapes make a run raise.
         is_dynamic = any(not port.spec.is_fixed for port in (*inputs, *outputs))
         if is_dynamic and request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1:
             self._infer = partial(_infer_and_tell, request)
