@@ -5,7 +5,7 @@
     HwrtError                    every error that hwrt raises on purpose
     ├── ModelError               a model file is missing, malformed or refused
     ├── InputError (ValueError)  an argument, a feed or an option is wrong
-    ├── SessionError             a session or request is closed, of another process, or can not travel
+    ├── SessionError             a session or request is closed, or of another process
     └── BackendError             something about a backend
         ├── BackendUnavailable   it is absent on this machine: doctor says how to get it, tests skip
         ├── UnsupportedModel     it works, but not with this model: the tuner notes why and goes on

@@ -180,8 +180,11 @@ def _is_plan_file(source: ModelSource) -> bool:
     """True for a file that begins as JSON does and no model."""
     if isinstance(source, bytes | bytearray | memoryview) or _is_zoo(source):
         return False
+    path = Path(source)
     try:
-        with Path(source).open("rb") as file:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
             return file.read(64).lstrip().startswith(b"{")
     except OSError:  # open_model says what is wrong with it
         return False

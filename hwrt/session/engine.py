@@ -151,12 +151,17 @@ class Engine:
         vars(request)["close"] = functools.partial(_close_lent, self, weakref.ref(request))
         return request
 
-    def try_out(self) -> dict[str, Array]:
-        """The outputs of one run, on the first of the samples or else on seeded random feeds."""
-        feeds = self.origin.sample(self.info) if self.origin is not None else None
-        if feeds is None:
-            shapes = typical_shapes(self.info.inputs, self.plan.shapes or {})
-            (feeds,) = random_feeds(self.info.inputs, shapes, count=1)
+    def feeds(self) -> Mapping[str, Array]:
+        """What to try a run with: the first of the load's samples, else seeded random numbers."""
+        given = self.origin.sample(self.info) if self.origin is not None else None
+        if given is not None:
+            return given
+        shapes = typical_shapes(self.info.inputs, self.plan.shapes or {})
+        (feeds,) = random_feeds(self.info.inputs, shapes, count=1)
+        return feeds
+
+    def try_out(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs of one run, before anybody else uses the engine."""
         request = self.take()
         assert request is not None
         try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from hwrt.backend import Array
-from hwrt.errors import BackendFailure, InputError
+from hwrt.errors import InputError
 from hwrt.session.engine import Engine
 from hwrt.spec import TensorSpec
 
@@ -26,22 +26,27 @@ def check_fit(old: Engine, new: Engine) -> None:
         *_differences("output", old.outputs, new.outputs, _agrees),
     ]
     if faults:
-        raise InputError(
-            f"{new.info.path.name} can not take the place of {old.info.path.name}: "
-            f"{'; '.join(faults)}",
-            hint="load it as a session of its own",
-        )
+        raise _refusal(old, new, faults)
 
 
-def check_outputs(old: Engine, outputs: Mapping[str, Array]) -> None:
-    """Raise BackendFailure unless these outputs are such as the engine promises."""
+def check_outputs(old: Engine, new: Engine, outputs: Mapping[str, Array]) -> None:
+    """Raise InputError where these outputs of ``new`` are none that ``old`` promises."""
+    faults = []
     for spec in old.outputs:
         array = outputs.get(spec.name)
-        if array is None or array.dtype != spec.dtype:
-            shown = "missing" if array is None else f"{array.dtype}"
-            raise BackendFailure(
-                f"the output {spec.name!r} of the new model is {shown}, not {spec}"
-            )
+        if array is None:
+            faults.append(f"it gave no output {spec.name!r}")
+        elif array.dtype != spec.dtype or not spec.accepts(array.shape):
+            faults.append(f"it gave {array.dtype} of shape {array.shape} as {spec}")
+    if faults:
+        raise _refusal(old, new, faults)
+
+
+def _refusal(old: Engine, new: Engine, faults: Iterable[str]) -> InputError:
+    return InputError(
+        f"{new.info.path.name} can not take the place of {old.info.path.name}: {'; '.join(faults)}",
+        hint="load it as a session of its own",
+    )
 
 
 def _differences(kind: str, old: Specs, new: Specs, fits: Fits) -> Iterator[str]:

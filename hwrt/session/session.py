@@ -173,7 +173,7 @@ class Session:
             new = Engine(*self._origin(old).load(model_or_plan))
             try:
                 check_fit(old, new)
-                check_outputs(old, new.try_out())
+                check_outputs(old, new, new.try_out(old.feeds()))
                 with self._state:
                     self._check_open()
                     self._replaced.add(old)

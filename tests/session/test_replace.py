@@ -426,3 +426,33 @@ def test_replace_refuses_what_the_gate_rejects(
     other.write_bytes(other.read_bytes() + b"\x32\x01 ")
     with pytest.raises(hwrt.NoBackend, match="relative l2 error"):
         session.replace(other)
+
+
+def test_a_model_whose_answer_is_of_another_shape_is_refused() -> None:
+    new = Tripling()
+    session = replaceable(Model(), new)
+    request = new.create_request()
+    request.infer = lambda feeds: {"y": np.ones((1, 5), np.float32)}  # type: ignore[method-assign]
+    new.create_request = lambda shapes=None: request  # type: ignore[method-assign]
+
+    with pytest.raises(
+        InputError, match=r"it gave float32 of shape \(1, 5\) as y: float32\[1, 4\]"
+    ):
+        session.replace("new")
+    assert (answer(session), new.closed) == (2.0, 1)
+
+
+def test_a_model_is_tried_at_the_shapes_of_the_one_it_follows() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Noting(Tripling):
+        def create_request(self, shapes=None):
+            request = super().create_request(shapes)
+            triple = request.infer
+            request.infer = lambda feeds: seen.append(feeds["x"].shape) or triple(feeds)
+            return request
+
+    session = replaceable(Model(shape=(3, 4)), Noting(shape=(None, 4)))
+    session.replace("new")
+
+    assert seen == [(3, 4)]
