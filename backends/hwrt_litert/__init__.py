@@ -110,12 +110,14 @@ class LiteRt(Backend):
         return LiteRtModel(graph, model, device, outputs, data_bytes() - before)
 
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
-        """XNNPACK, then on the CPU LiteRT's own kernels, which win on some operators."""
-        precision = _precision(model)
-        yield Options(precision=precision, threads=limits.threads)
-        if device.kind != "cpu":
-            return
-        yield Options(precision=precision, threads=limits.threads, kernels="builtin")
+        """XNNPACK, then on the CPU LiteRT's own kernels, which win on some operators.
+
+        Both compute a model as its file states it, so a quantised one names no precision.
+        """
+        stated = {} if model.quantized else {"precision": "f32"}
+        yield Options(stated, threads=limits.threads)
+        if device.kind == "cpu":
+            yield Options(stated, threads=limits.threads, kernels="builtin")
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:
         """One thread; a float file without XNNPACK, a quantised one as it runs by default.
