@@ -1,0 +1,96 @@
+"""The harness sees what it is there to see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.bases import made_bases
+from tests.hostile.cases import Case
+from tests.hostile.runner import FINDINGS, READER, Outcome, Runner, cases, digest
+
+FAULTS = {
+    "with_another_exception": "exception",
+    "that_exits": "exception",
+    "that_crashes": "crash",
+    "that_computes_for_ever": "time",
+    "that_waits_for_ever": "time",
+    "that_fills_memory": "memory",
+    "that_reads_elsewhere": "outside",
+    "that_reads_elsewhere_through_a_link": "outside",
+    "with_another_dtype": "unconfirmed",
+    "with_another_shape": "unconfirmed",
+    "with_another_count": "unconfirmed",
+    "with_a_file_from_elsewhere": "unconfirmed",
+}
+ONNX = made_bases()[0]
+SOUND = Case(ONNX.name, ONNX.format, "none", ONNX.main, ONNX.files)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Outcome]]:
+    """Runs the sound model through a reader."""
+    runners = []
+
+    def outcome(reader: str = READER, case: Case = SOUND) -> Outcome:
+        runner = Runner(tmp_path, reader, wall_s=4.0 if "waits" in reader else 60.0)
+        runners.append(runner)
+        with closing(runner):
+            return runner.run(case)
+
+    yield outcome
+    for runner in runners:
+        runner.close()
+
+
+@pytest.mark.parametrize(("fault", "kind"), FAULTS.items())
+def test_a_broken_reader_is_seen(fault: str, kind: str, run: Callable[..., Outcome]) -> None:
+    found = run(f"tests.hostile.broken_readers:{fault}")
+
+    assert kind == found.kind, found
+    assert kind in FINDINGS
+
+
+def test_after_a_crash_the_next_file_is_read(tmp_path: Path) -> None:
+    with closing(Runner(tmp_path, "tests.hostile.broken_readers:that_crashes")) as runner:
+        found = [runner.run(SOUND).kind, runner.run(SOUND).kind]
+
+    assert ["crash", "crash"] == found
+
+
+@pytest.mark.parametrize("base", made_bases(), ids=lambda base: base.name)
+def test_a_sound_model_is_confirmed(base: object, run: Callable[..., Outcome]) -> None:
+    case = Case(base.name, base.format, "none", base.main, base.files)
+
+    assert Outcome("confirmed", "")[:2] == run(case=case)[:2]
+
+
+def test_a_file_that_is_no_model_is_refused(run: Callable[..., Outcome]) -> None:
+    case = SOUND._replace(files={SOUND.main: b"nothing"})
+
+    assert "ModelError" == run(case=case).kind
+
+
+def test_equal_seeds_make_equal_files() -> None:
+    first, second = (
+        [(case.mutator, digest(case.files)) for case in cases(made_bases(), 5, 60)]
+        for _ in range(2)
+    )
+
+    assert first == second
+
+
+def test_the_files_differ_from_each_other() -> None:
+    digests = sorted(digest(case.files) for case in cases(made_bases(), 6, 60))
+
+    assert 55 < sum(one != other for one, other in pairwise(digests))
+
+
+def test_more_than_a_third_of_the_damage_knows_the_format() -> None:
+    damage = [case.mutator.split(".")[0] for case in cases(made_bases(), 7, 300)]
+
+    assert 150 < sum(kind != "bytes" for kind in damage)
