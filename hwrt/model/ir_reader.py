@@ -258,7 +258,8 @@ def _metadata(root: ET.Element) -> dict[str, str]:
             value = child.get("value")
             if value is not None:
                 metadata[key] = value
-            waiting.append(("" if key in _BARE_SECTIONS else f"{key}.", child))
+            if len(child):
+                waiting.append(("" if key in _BARE_SECTIONS else f"{key}.", child))
     return metadata
 
 

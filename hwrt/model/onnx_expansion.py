@@ -19,6 +19,8 @@ _FREE_BYTES = 64 << 20
 _GROWTH = 32
 """Twice what a real graph of many small dimensions grows by."""
 _MOST_BYTES = 400 << 20
+_COPIES = 6
+"""How often the bytes themselves are in memory while they are parsed, texts as Python's included."""
 _FIELD_BYTES = 16
 _TEXT_BYTES = 40
 _NUMBER_GROWTH = 8
@@ -46,7 +48,7 @@ def check_expansion(data: bytes) -> None:
 
 def _parsed_bytes(data: bytes, most: int) -> int:
     """An estimate of the parsed model's size, given up where it exceeds ``most``."""
-    total = len(data)
+    total = _COPIES * len(data)
     waiting: list[tuple[int, int, _Kinds]] = [(0, len(data), _kinds())]
     while waiting and total <= most:
         at, end, kinds = waiting.pop()

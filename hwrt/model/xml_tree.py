@@ -21,10 +21,12 @@ _ENCODING = re.compile(r"encoding\s*=\s*[\"']([^\"']*)")
 _ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "utf-16"})
 _MOST_DEPTH = 256
 """The body of a loop lies three elements deeper than the loop."""
-_FREE_PARTS = 200_000
-_BYTES_PER_PART = 8
+_FREE_PARTS = 100_000
+_BYTES_PER_PART = 10
 """How many elements and attributes a file of any size may have, and one more for how many bytes of
 it.  ``openvino.save_model`` writes one for 16 bytes."""
+_MOST_PARTS = 2_000_000
+"""As a tree, so many take some 300 MB."""
 
 
 def parse_xml(path: Path) -> ET.Element:
@@ -34,7 +36,7 @@ def parse_xml(path: Path) -> ET.Element:
     """
     with path.open("rb") as file:
         encoding = _encoding(file.read(_HEAD_BYTES))
-    most = _FREE_PARTS + path.stat().st_size // _BYTES_PER_PART
+    most = min(_MOST_PARTS, _FREE_PARTS + path.stat().st_size // _BYTES_PER_PART)
     # The encoding is given, since Python would look up its codecs for one that the file names.
     parser = ET.XMLParser(target=_Bounded(most), encoding=encoding)  # noqa: S314 - see _Bounded
     try:
