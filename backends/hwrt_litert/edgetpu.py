@@ -1,7 +1,8 @@
 """Coral EdgeTPUs: which are attached, and whether their library works with this runtime.
 
-What is attached is read from files.  Their library is first loaded in a child process: Google's own
-builds were made for a runtime of 2021 and crash in later ones.
+What is attached is read from files.  Their library is first loaded in a child process: Google's
+own builds were made for a runtime of 2021 and crash in later ones.  All of this was tried with
+stand-ins alone, never with a Coral.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwrt.backend import Device
-from hwrt_litert.vendor import PACKAGES, installed
+from hwrt_litert.vendor import load
 
 KIND = "edgetpu"
 OPERATOR = "edgetpu-custom-op"
@@ -103,7 +104,7 @@ def fault(coral: Coral, path: Path, *, model: Path | None = None) -> str | None:
     It is tried in a child process, which may crash or hang.  The device is reset by it.
     """
     interpreter = os.environ.get("HWRT_PYTHON") or sys.executable
-    package = dict(PACKAGES)[installed()[0]]
+    package = load().interpreter.__module__
     # Another interpreter has packages of its own; "" is the current folder.
     ours = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100
     search = [] if os.environ.get("HWRT_PYTHON") else ours

@@ -170,6 +170,8 @@ class LiteRtRequest(Request):
             if inputs is not None and outputs is not None:
                 self._use(inputs, outputs)
                 return
+            # Once it has run, an interpreter also shows memory that its next run moves.
+            self._graph.stays = False
         self._copies = True
         self._inputs = {
             name: empty_aligned(shapes[name], port.spec.dtype)

@@ -53,7 +53,7 @@ def installed() -> list[str]:
 
 def package_folder() -> Path:
     """The folder of the package that is used; nothing is imported."""
-    for name in installed():
+    for name, _ in PACKAGES:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.submodule_search_locations:
             return Path(next(iter(spec.submodule_search_locations)))

@@ -40,6 +40,15 @@ def first_words_logged() -> Iterator[None]:
             _said = _sort(words)
 
 
+def _free_lock() -> None:
+    # A fork copies the lock as another thread held it, and that thread is not in the child.
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_free_lock)
+
+
 def _sort(words: int) -> bool:
     """Log the vendor's lines and print all others; True where the vendor said something."""
     said = False

@@ -177,6 +177,17 @@ def test_operator_that_no_output_needs_does_not_move_the_arrays(tmp_path: Path) 
         np.testing.assert_array_equal(np.maximum(x, 0), request.outputs["t1"])
 
 
+def test_shape_that_depends_on_data_is_followed_over_resizes(tmp_path: Path) -> None:
+    model = read(write_tflite(graphs.arg_where(), tmp_path / "model.tflite"))
+    request = compile_model(model).create_request()
+    for size in (1, 2, 3, 2, 1000, 0, 1):
+        request.resize({"x": (size,)})
+        request.inputs["x"].fill(1)
+        request.run()
+
+        assert request.outputs["y"].shape == (size, 1)
+
+
 def test_shape_that_is_an_input_is_followed(tmp_path: Path) -> None:
     tensors = [("f4", (6,)), ("i4", (2,)), ("f4", (None, None))]
     function = Function(tensors, [0, 1], [2], [Operator(RESHAPE, [0, 1], [2])])
