@@ -180,7 +180,7 @@ def test_operator_that_no_output_needs_does_not_move_the_arrays(tmp_path: Path) 
 def test_shape_that_depends_on_data_is_followed_over_resizes(tmp_path: Path) -> None:
     model = read(write_tflite(graphs.arg_where(), tmp_path / "model.tflite"))
     request = compile_model(model).create_request()
-    for size in (1, 2, 3, 2, 1000, 0, 1):
+    for size in (1000, 2, 50, 2, 0, 1):
         request.resize({"x": (size,)})
         request.inputs["x"].fill(1)
         request.run()
