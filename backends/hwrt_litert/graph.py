@@ -135,6 +135,7 @@ class Memory:
     def __init__(self, interface: Mapping[str, Any], keeper: object) -> None:
         self.__array_interface__ = interface
         self.address: int = interface["data"][0]
+        self.shape: tuple[int, ...] = interface["shape"]
         self._keeper = keeper
 
     def array(self) -> Array:

@@ -215,7 +215,11 @@ class LiteRtRequest(Request):
 
     def _is_at(self, port: Port, array: Array) -> bool:
         memory = memory_of(self._interpreter, port.number)
-        return memory is not None and memory.address == array.__array_interface__["data"][0]
+        own = array.__array_interface__
+        return memory is not None and (memory.address, memory.shape) == (
+            own["data"][0],
+            own["shape"],
+        )
 
     def _run_copying(self) -> None:
         graph, interpreter = self._graph, self._interpreter
