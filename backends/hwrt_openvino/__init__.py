@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import io
-import logging
 import os
 import sys
 import threading
@@ -34,13 +32,11 @@ from hwrt.backend import (
     Shapes,
     TensorSpec,
     UnsupportedModel,
-    intact,
-    publish,
-    temporary_beside,
 )
+from hwrt_openvino.blob import export_blob, import_blob
 from hwrt_openvino.diagnosis import findings
 from hwrt_openvino.packed_request import PackedRequest
-from hwrt_openvino.ports import is_packed, known_name, ports_of, with_dropped
+from hwrt_openvino.ports import is_packed, known_name, ports_of, with_dropped, with_shared
 from hwrt_openvino.precision import (
     PRECISIONS,
     built_precision,
@@ -51,7 +47,6 @@ from hwrt_openvino.precision import (
 from hwrt_openvino.preprocess import fuse
 from hwrt_openvino.request import OpenVinoRequest
 
-_LOG = logging.getLogger("hwrt")
 _KINDS = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
 
 
@@ -110,14 +105,14 @@ class OpenVino(Backend):
             raise BackendFailure("the compilation was cancelled")
         blob = cache_dir / "compiled.blob" if cache_dir else None
         try:
-            compiled = _import_blob(core, blob, name, properties)
+            compiled = import_blob(core, blob, name, properties)
             if compiled is None:
                 network = core.read_model(str(model.path))
                 _reshape(network, model, shapes)
                 if preprocess is not None:
                     network = fuse(network, model, preprocess)
                 compiled = core.compile_model(network, name, properties)
-                _export_blob(core, compiled, blob, name)
+                export_blob(core, compiled, blob, name)
         except Exception as exc:  # noqa: BLE001 - openvino raises RuntimeError for everything
             raise_translated(exc, f"openvino can not compile {model.path}")
         made = OpenVinoModel(compiled, model, device, shapes, preprocess)
@@ -165,7 +160,14 @@ class OpenVinoModel(CompiledModel):
         self._compiled: Any = compiled
         of_file = _fixed_specs(model, shapes)
         self._input_ports = with_dropped(ports_of(compiled.inputs, of_file), of_file)
-        self._output_ports = ports_of(compiled.outputs, model.outputs)
+        merged = [port.spec.name for port in self._input_ports if port.place is None]
+        if merged and model.format == "tflite":
+            # There it keeps what no output depends on, and takes tensors of one name for one.
+            raise UnsupportedModel(
+                f"openvino takes the input {merged[0]!r} of {model.path} for another of its name",
+                hint="run it on another backend, or give its tensors names of their own",
+            )
+        self._output_ports = with_shared(ports_of(compiled.outputs, model.outputs), model.outputs)
         self.inputs = tuple(port.spec for port in self._input_ports)
         self.outputs = tuple(port.spec for port in self._output_ports)
         self.precision = built_precision(compiled)
@@ -359,30 +361,6 @@ def _reshape(network: Any, model: ModelInfo, shapes: Shapes | None) -> None:
             for name, shape in shapes.items()
         }
     )
-
-
-def _import_blob(core: Any, blob: Path | None, name: str, properties: dict[str, Any]) -> Any:
-    """The compiled model in the file, None where there is none that fits."""
-    if blob is None or not intact(blob):
-        return None
-    try:
-        return core.import_model(io.BytesIO(blob.read_bytes()), name, properties)
-    except RuntimeError as exc:
-        _LOG.warning("openvino refuses %s, which is compiled anew: %s", blob, exc)
-        return None
-
-
-def _export_blob(core: Any, compiled: Any, blob: Path | None, name: str) -> None:
-    if blob is None or "EXPORT_IMPORT" not in core.get_property(name, "OPTIMIZATION_CAPABILITIES"):
-        return
-    exported = compiled.export_model()
-    data = exported if isinstance(exported, bytes) else exported.getvalue()
-    try:
-        with temporary_beside(blob) as temporary:
-            temporary.write_bytes(data)
-            publish(temporary, blob)
-    except OSError as exc:  # a full disk costs time at the next load, not this one
-        _LOG.warning("openvino could not keep %s: %s", blob, exc)
 
 
 def _placement(compiled: Any, device: Device) -> Placement:

@@ -10,7 +10,15 @@ import numpy as np
 
 from hwrt.backend import Array, TensorSpec, UnsupportedModel, element_bits
 
-__all__ = ["Port", "is_packed", "known_name", "ports_of", "tensor_maker", "with_dropped"]
+__all__ = [
+    "Port",
+    "is_packed",
+    "known_name",
+    "ports_of",
+    "tensor_maker",
+    "with_dropped",
+    "with_shared",
+]
 
 _NUMPY = {
     **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
@@ -31,7 +39,7 @@ _FOREIGN = {
 
 
 class Port(NamedTuple):
-    """One input or output: its place among OpenVINO's, its spec, OpenVINO's element type.
+    """One input or output: its place among OpenVINO's, its spec, OpenVINO's type and names for it.
 
     Place and type are None for an input that OpenVINO has dropped, as no output depends on it.
     """
@@ -39,6 +47,7 @@ class Port(NamedTuple):
     place: int | None
     spec: TensorSpec
     type: Any = None
+    names: frozenset[str] = frozenset()
 
     @property
     def is_foreign(self) -> bool:
@@ -50,18 +59,63 @@ def ports_of(ports: Iterable[Any], specs: tuple[TensorSpec, ...]) -> tuple[Port,
     """The ports of one side, in the file's order and by the file's names.
 
     A port is the tensor of which it bears the name or an alias; OpenVINO gives it every name that
-    leads to the same values.  A port that the file does not name comes after the others.
+    leads to the same values.  Where an operator that only passes its input on was taken out, the
+    port bears the output's name alone: it is then told by its place, if as many ports as the file
+    has tensors are in the file's order.  What remains unknown comes after the others.
     """
+    ports = tuple(ports)
+    found = _named(ports, specs)
+    in_order = len(ports) == len(specs) and all(
+        of_file in (None, spec) for of_file, spec in zip(found, specs, strict=True)
+    )
+    if in_order:
+        found = list(specs)
+    made = [
+        Port(i, _spec(port, i, of_file), port.get_element_type(), frozenset(port.get_names()))
+        for i, (port, of_file) in enumerate(zip(ports, found, strict=True))
+    ]
+    return _in_file_order(made, specs)
+
+
+def _named(ports: tuple[Any, ...], specs: tuple[TensorSpec, ...]) -> list[TensorSpec | None]:
+    """The file's tensor of each port, None where the port bears no name of any.
+
+    Aliases come first: a signature's key, which OpenVINO does not know, may be another tensor's
+    name.
+    """
+    found: list[TensorSpec | None] = [None] * len(ports)
     free = list(specs)
-    found = []
-    for i, port in enumerate(ports):
-        names = port.get_names()
-        known = [spec for spec in specs if not names.isdisjoint((spec.name, *spec.aliases))]
-        of_file = next((spec for spec in known if spec in free), known[0] if known else None)
-        if of_file in free:
-            free.remove(of_file)
-        found.append(Port(i, _spec(port, i, of_file), port.get_element_type()))
-    return _in_file_order(found, specs)
+    for names_of in (lambda spec: spec.aliases, lambda spec: (spec.name,)):
+        for i, port in enumerate(ports):
+            if found[i] is not None:
+                continue
+            names = port.get_names()
+            of_file = next((spec for spec in free if not names.isdisjoint(names_of(spec))), None)
+            if of_file is not None:
+                found[i] = of_file
+                free.remove(of_file)
+    return found
+
+
+def with_shared(ports: tuple[Port, ...], specs: tuple[TensorSpec, ...]) -> tuple[Port, ...]:
+    """The ports of the outputs, and those of the file's that share their tensor with another.
+
+    OpenVINO gives such a tensor once.  Raises UnsupportedModel for an output that it lacks.
+    """
+    found = {port.spec.name for port in ports}
+    shared = []
+    for spec in specs:
+        if spec.name in found:
+            continue
+        names = {spec.name, *spec.aliases}
+        owner = next((port for port in ports if port.names & names), None)
+        if owner is None:
+            raise UnsupportedModel(
+                f"openvino has no output {spec.name!r}, only {', '.join(sorted(found)) or 'none'}",
+                hint="run it on another backend",
+            )
+        shared.append(owner._replace(spec=spec))
+    return _in_file_order([*ports, *shared], specs)
 
 
 def with_dropped(ports: tuple[Port, ...], specs: tuple[TensorSpec, ...]) -> tuple[Port, ...]:
@@ -89,9 +143,9 @@ def _in_file_order(ports: list[Port], specs: tuple[TensorSpec, ...]) -> tuple[Po
 
 
 def known_name(network: Any, spec: TensorSpec) -> str:
-    """The name or alias by which the network knows this input; its name where it knows none."""
+    """The alias or name by which the network knows this input; its name where it knows none."""
     names = {name for port in network.inputs for name in port.get_names()}
-    return next((name for name in (spec.name, *spec.aliases) if name in names), spec.name)
+    return next((name for name in (*spec.aliases, spec.name) if name in names), spec.name)
 
 
 def is_packed(port: Port) -> bool:

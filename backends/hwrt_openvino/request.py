@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NoReturn
@@ -43,11 +44,13 @@ class OpenVinoRequest(Request):
         self._tensor = {port.spec.name: tensor_maker(port) for port in (*inputs, *outputs)}
         self._foreign = frozenset(port.spec.name for port in outputs if port.is_foreign)
         # OpenVINO finds tensors by name: another array for an output that is also an input would
-        # become the input's.
+        # become the input's.  Two outputs that share a tensor have one array.
+        of_inputs = frozenset[str]().union(*(port.names for port in inputs))
+        places = Counter(port.place for port in outputs)
         self._open = frozenset(
             port.spec.name
             for port in outputs
-            if not port.spec.is_fixed or port.spec.name in self._inputs
+            if not port.spec.is_fixed or port.names & of_inputs or places[port.place] > 1
         )
         # The Python wrapper around the compiled call dispatches its arguments and builds a dict of
         # results for some 5 us.  Where the compiled call is another one, TypeError says so.
@@ -185,9 +188,10 @@ class OpenVinoRequest(Request):
             names = ", ".join([*self._inputs, *self._outputs])
             raise InputError(f"there is no tensor {name!r}", hint=f"the tensors are {names}")
         i, spec = entry
-        if not is_input and not spec.is_fixed:
+        if not is_input and name in self._open:
+            why = "shares its tensor with another" if spec.is_fixed else "has an open shape"
             raise InputError(
-                f"the output {name!r} has an open shape and can not be bound",
+                f"the output {name!r} {why} and can not be bound",
                 hint="load the model with shapes=, or read request.outputs after each run",
             )
         own = self.inputs[name] if is_input else self._fixed[name]

@@ -20,7 +20,7 @@ _GROWTH = 32
 """Twice what a real graph of many small dimensions grows by."""
 _MOST_BYTES = 400 << 20
 _COPIES = 6
-"""How often the bytes themselves are in memory while they are parsed, texts as Python's included."""
+"""How often the bytes themselves are in memory while they are parsed, texts included."""
 _FIELD_BYTES = 16
 _TEXT_BYTES = 40
 _NUMBER_GROWTH = 8
