@@ -318,7 +318,7 @@ def _try(graph: Graph, model: ModelInfo) -> tuple[TensorSpec, ...]:
             raise
         # Sizes of 1 need not fit: those that a request is made for may.
         return model.outputs
-    if not all(port.spec.is_fixed for port in graph.inputs.values()):
+    if not graph.stays or not all(port.spec.is_fixed for port in graph.inputs.values()):
         return model.outputs
     details = {
         int(d["index"]): tuple(map(int, d["shape"])) for d in interpreter.get_output_details()

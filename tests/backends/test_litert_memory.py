@@ -191,12 +191,14 @@ def test_shape_that_depends_on_data_is_followed_over_resizes(tmp_path: Path) -> 
 def test_shape_that_is_an_input_is_followed(tmp_path: Path) -> None:
     tensors = [("f4", (6,)), ("i4", (2,)), ("f4", (None, None))]
     function = Function(tensors, [0, 1], [2], [Operator(RESHAPE, [0, 1], [2])])
-    request = compile_model(write(tmp_path / "model.tflite", [function])).create_request()
+    made = compile_model(write(tmp_path / "model.tflite", [function]))
+    request = made.create_request()
     x = np.arange(6, dtype="f4")
     shapes = ([2, 3], [6, 1], [3, 2])
     found = [request.infer({"t0": x, "t1": np.array(shape, "i4")})["t2"].shape for shape in shapes]
 
     assert found == [tuple(shape) for shape in shapes]
+    assert made.outputs[0].shape == (None, None)
 
 
 def test_memory_that_moves_unforeseen_is_noticed_after_the_first_run(
