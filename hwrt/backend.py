@@ -266,9 +266,7 @@ class Request(ABC):
 
         ``array`` must be C-contiguous and of the tensor's dtype and present shape, and must live
         until it is bound anew; None gives the request's own buffer back.  Raises InputError
-        otherwise.
-
-        Callers may give any array on the host that has ``__dlpack__`` or ``__array_interface__``:
+        otherwise.  Callers may give any host array with ``__dlpack__`` or ``__array_interface__``:
         an override gets a NumPy array over its memory.
         """
         raise InputError(
@@ -305,10 +303,9 @@ class Request(ABC):
             raise SessionError(f"the run can not be started: {exc}") from exc
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """(optional) True when the started run is done, False when the time ran out first.
+        """(optional) True when the started run is done, or there is none; False after the time-out.
 
-        After False it may be called again.  Raises what the run raised, once.  Without a started
-        run it returns True.
+        After False it may be called again.  Raises what the run raised, once.
         """
         if self._pending is None:
             return True
@@ -391,8 +388,7 @@ def _guarded(
 
 
 def _call(reference: weakref.ref[Request], name: str, /, *arguments: Any, **named: Any) -> Any:
-    request = reference()
-    assert request is not None  # the run holds it
+    assert (request := reference()) is not None  # the run holds it
     return getattr(type(request), name)(request, *arguments, **named)
 
 
