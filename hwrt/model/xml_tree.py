@@ -18,7 +18,13 @@ __all__ = ["parse_xml"]
 _HEAD_BYTES = 4096
 _VERSION = re.compile(r"version\s*=\s*[\"']1\.")
 _ENCODING = re.compile(r"encoding\s*=\s*[\"']([^\"']*)")
-_ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "utf-16"})
+_NAMES = {"UTF-8": {"utf-8", "utf8", "us-ascii", "ascii"}, "UTF-16": {"utf-16"}}
+_STARTS = {
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    b"<\0": "utf-16-le",
+    b"\0<": "utf-16-be",
+}
 _MOST_DEPTH = 256
 """The body of a loop lies three elements deeper than the loop."""
 _FREE_PARTS = 100_000
@@ -72,17 +78,26 @@ class _Bounded(ET.TreeBuilder):
 
 
 def _encoding(head: bytes) -> str:
-    """What the file is written in: UTF-16 where it begins with a byte order mark, else UTF-8.
+    """What to tell the parser: UTF-16 where the file begins with a byte order mark, else UTF-8.
 
-    Raises Malformed where the file says otherwise, or is in no version of XML that there is.
+    UTF-16 without a mark is known by its first character, <, as OpenVINO knows it.  Raises
+    Malformed where the file says another encoding, or is in no version of XML that there is.
+
+    XML calls a declaration that names another encoding than the file's a fatal error (1.0, 4.3.3).
+    Parsers differ there and where UTF-16 without a mark begins with something else: expat, told an
+    encoding, reads both; libxml2 refuses both; pugixml, OpenVINO's, takes the one as it is and
+    refuses the other.  A file that means something else to each is no sound model.
     """
-    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    text = head.decode("utf-16" if wide else "utf-8-sig", "replace")
+    codec = next((name for start, name in _STARTS.items() if head.startswith(start)), "utf-8-sig")
+    if codec == "utf-8-sig" and b"\0" in head[:2]:
+        raise Malformed("it is in UTF-16 and begins with neither a byte order mark nor <")
+    text = head.decode(codec, "replace")
+    actual = "UTF-8" if codec == "utf-8-sig" else "UTF-16"
     if text.startswith("<?xml"):
         declaration, end, _ = text.partition("?>")
         said = _ENCODING.search(declaration)
         if not end or not _VERSION.search(declaration):
             raise Malformed("its XML declaration is broken or of a version other than 1")
-        if said and said[1].lower() not in _ENCODINGS:
-            raise Malformed(f"it is in the encoding {said[1][:40]!r}, not in UTF-8")
-    return "utf-16" if wide else "utf-8"
+        if said and said[1].lower() not in _NAMES[actual]:
+            raise Malformed(f"it is in the encoding {said[1][:40]!r}, not in {actual}")
+    return "utf-16" if codec == "utf-16" else "utf-8"

@@ -34,6 +34,11 @@ def test_utf_8_and_utf_16_are_read(data: bytes, tmp_path: Path) -> None:
     [
         (b"<?xml version='1.0' encoding='latin-1'?><net/>", "encoding 'latin-1'"),
         (b"<?xml version='1.0' encoding='rot13'?><net/>", "encoding 'rot13'"),
+        (b"<?xml version='1.0' encoding='UTF-16'?><net/>", "encoding 'UTF-16', not in UTF-8"),
+        ("<?xml version='1.0' encoding='UTF-8'?><net/>".encode("utf-16"), "not in UTF-16"),
+        ("<?xml version='1.0' encoding='idna'?><net/>".encode("utf-16-be"), "not in UTF-16"),
+        ("\n<net/>".encode("utf-16-le"), "neither a byte order mark"),
+        ("\n<net/>".encode("utf-16-be"), "neither a byte order mark"),
         (b"<?xml version='0.0'?><net/>", "version other than 1"),
         (
             b"<?xml version='1.0'" + b" " * 9000 + b"encoding='rot13'?><net/>",
