@@ -388,7 +388,7 @@ def _guarded(
 
 
 def _call(reference: weakref.ref[Request], name: str, /, *arguments: Any, **named: Any) -> Any:
-    assert (request := reference()) is not None  # the run holds it
+    request: Any = reference()  # the run holds it
     return getattr(type(request), name)(request, *arguments, **named)
 
 
