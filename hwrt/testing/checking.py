@@ -75,13 +75,16 @@ class Compile:
         return made
 
     def save(self, graph: Graph, folder: Path | None = None, **arguments: Any) -> ModelInfo:
-        """What the graph's file says, written as ``folder/model.FORMAT``; skips what it lacks."""
+        """What the graph's file says, written as ``folder/model.FORMAT``.
+
+        Skips, saying why, what the format lacks, and where what writes it is not installed.
+        """
         folder = self._folder if folder is None else folder
         folder.mkdir(parents=True, exist_ok=True)
         try:
             path = self._write(graph, folder / f"model.{self.format}", **arguments)
             return read(path)
-        except Lacks as exc:
+        except (Lacks, ModuleNotFoundError) as exc:
             pytest.skip(f"{self.format}: {exc}")
 
     def where_supported(self, graph: Graph) -> CompiledModel:

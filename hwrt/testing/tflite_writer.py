@@ -25,7 +25,7 @@ def write_tflite(graph: Graph, path: Path, *, signature: str | None = "serving_d
     With a signature, that gives the tensors the graph's names, and in the file they have others,
     as those that TensorFlow writes.  Without one they have the graph's names in the file.
 
-    Raises Lacks for what TFLite can not say.
+    Raises Lacks for what TFLite can not say, ModuleNotFoundError without the package flatbuffers.
     """
     writer = _Writer(graph, own_names=signature is None)
     for node in graph.nodes:
