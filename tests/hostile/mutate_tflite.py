@@ -36,7 +36,8 @@ def shapes(model: Any, random: Random) -> None:
 
 def names(model: Any, random: Random) -> None:
     graph = random.choice(model.subgraphs)
-    named = [graph, *(graph.tensors[index] for index in [*graph.inputs, *graph.outputs])]
+    used = [*graph.inputs, *graph.outputs]
+    named = [graph, *(graph.tensors[index % len(graph.tensors)] for index in used)]
     named += [item for part in model.signatureDefs or () for item in [*part.inputs, *part.outputs]]
     for item in random.sample(named, min(len(named), 3)):
         item.name = random.choice((*_NAMES, random.choice(named).name))
@@ -131,7 +132,7 @@ def external(base: Base, random: Random) -> Mapping[str, Content]:
     """Data in a file beside the model, or where no data may be."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(base.files[base.main])
+    model = _unpacked(base)
     place, more = random.choice(
         (
             ("weights.bin", {"weights.bin": b"\0" * 64}), ("missing.bin", {}), (f"../{CANARY}",
@@ -157,22 +158,31 @@ def external(base: Base, random: Random) -> Mapping[str, Content]:
     return {**base.files, **more, base.main: packed(model)}
 
 
+def _unpacked(base: Base) -> Any:
+    """The model as the schema's objects, with lists for what may grow."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(base.files[base.main])
+    for graph in model.subgraphs:
+        for owner in (graph, *graph.operators):
+            owner.inputs, owner.outputs = list(owner.inputs), list(owner.outputs)
+    return model
+
+
+def _is_whole(model: Any) -> bool:
+    """False where a change took what the next one needs."""
+    parts = ("tensors", "operators", "inputs", "outputs")
+    return bool(model.subgraphs and model.operatorCodes and model.buffers) and all(
+        getattr(graph, part) for graph in model.subgraphs for part in parts
+    )
+
+
 def _on_model(change: Callable[[Any, Random], None]) -> Mutator:
     def mutator(base: Base, random: Random) -> dict[str, Content]:
-        from ai_edge_litert import schema_py_generated as schema
-
-        model = schema.ModelT.InitFromPackedBuf(base.files[base.main])
-        for graph in model.subgraphs:
-            for owner in (graph, *graph.operators):  # NumPy's arrays do not grow
-                owner.inputs, owner.outputs = list(owner.inputs), list(owner.outputs)
+        model = _unpacked(base)
         for _ in range(random.choice((1, 1, 2))):
-            change(model, random)
-            if (
-                not model.subgraphs
-                or not model.subgraphs[0].operators
-                or not model.subgraphs[0].tensors
-            ):
-                break
+            if _is_whole(model):
+                change(model, random)
         return {**base.files, base.main: packed(model)}
 
     return mutator

@@ -146,11 +146,8 @@ def main() -> None:
         import ml_dtypes  # noqa: F401
         import onnx  # noqa: F401 - imports are no part of a read
 
-        for codec in (
-            "cp437",
-            "utf-8-sig",
-            "utf-16",
-        ):  # which Python imports when they are first used
+        # Python imports a codec when it is first used.
+        for codec in ("cp437", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):
             codecs.lookup(codec)
 
         opened = _Opened()
