@@ -4,11 +4,21 @@ import gc
 import weakref
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
 
-from hwrt.backend import Backend, BackendFailure, InputError, Options
+from hwrt.backend import (
+    Backend,
+    BackendFailure,
+    CompiledModel,
+    Device,
+    InputError,
+    ModelInfo,
+    Options,
+    UnsupportedModel,
+)
 from hwrt.model import read
 from hwrt.testing import BackendConformance, Graph, graphs, node, tensor
 from hwrt.testing.checking import Compile, check, noise
@@ -164,3 +174,90 @@ def test_gpu_distribution_with_everything_is_no_finding(monkeypatch: pytest.Monk
     monkeypatch.setattr(diagnosis, "_has_cuda_library", lambda _: True)
 
     assert list(findings(installed=lambda: ["onnxruntime-gpu"], loads=lambda _: True)) == []
+
+
+def foreign_model(path: Path, source: int, target: int, shape: tuple[int | str, ...]) -> ModelInfo:
+    """The output ``y`` is the input ``x`` cast from one of ONNX's element types to another."""
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, kind, shape)
+        for name, kind in (("x", source), ("y", target))
+    )
+    cast = onnx.helper.make_node("Cast", ["x"], ["y"], to=target)
+    graph = onnx.helper.make_graph([cast], "cast", [x], [y])
+    opsets = [onnx.helper.make_opsetid("", 25)]
+    onnx.save(onnx.helper.make_model(graph, ir_version=13, opset_imports=opsets), path)
+    return read(path)
+
+
+def compile_foreign(model: ModelInfo) -> CompiledModel:
+    from hwrt_onnxruntime import OnnxRuntime
+
+    return OnnxRuntime().compile(model, Device("cpu"), options=Options(threads=1))
+
+
+@pytest.mark.parametrize("shape", [(3,), ("N",)], ids=["fixed", "open"])
+def test_bfloat16_input_and_output_are_bound_without_a_copy(
+    tmp_path: Path, shape: tuple[int | str, ...]
+) -> None:
+    bf16 = onnx.TensorProto.BFLOAT16
+    there = compile_foreign(foreign_model(tmp_path / "a.onnx", 1, bf16, shape)).create_request(
+        {"x": (3,)}
+    )
+    back = compile_foreign(foreign_model(tmp_path / "b.onnx", bf16, 1, shape)).create_request(
+        {"x": (3,)}
+    )
+    there.inputs["x"][...] = [1, -2, 3]
+    there.run()
+    y = there.outputs["y"]
+    back.bind("x", y)
+    back.run()
+
+    assert y.dtype == ml_dtypes.bfloat16
+    np.testing.assert_array_equal([1, -2, 3], back.outputs["y"])
+
+
+def test_open_bfloat16_output_stays_readable_after_everything_is_closed(tmp_path: Path) -> None:
+    bf16 = onnx.TensorProto.BFLOAT16
+    made = compile_foreign(foreign_model(tmp_path / "model.onnx", 1, bf16, ("N",)))
+    request = made.create_request({"x": (1 << 16,)})
+    request.inputs["x"][...] = 3
+    request.run()
+    y = request.outputs["y"]
+    request.close()
+    made.close()
+    del request, made
+    gc.collect()
+
+    np.testing.assert_array_equal(np.full(1 << 16, 3.0), y.astype("f4"))
+
+
+@pytest.mark.parametrize("name", ["int4", "uint4", "int2", "uint2"])
+@pytest.mark.parametrize("size", [0, 1, 2, 5])
+def test_packed_elements_go_in_and_out(tmp_path: Path, name: str, size: int) -> None:
+    dtype = np.dtype(getattr(ml_dtypes, name))
+    kind = getattr(onnx.TensorProto, name.upper())
+    x = np.resize([1, 0, -2 if name.startswith("int") else 3], size).astype("f4")
+    there = compile_foreign(foreign_model(tmp_path / "a.onnx", 1, kind, ("N",))).create_request()
+    back = compile_foreign(foreign_model(tmp_path / "b.onnx", kind, 1, ("N",))).create_request()
+    packed = there.infer({"x": x})["y"]
+
+    assert packed.dtype == dtype
+    np.testing.assert_array_equal(x, back.infer({"x": packed})["y"])
+
+
+def test_packed_tensor_can_not_be_bound(tmp_path: Path) -> None:
+    model = foreign_model(tmp_path / "model.onnx", onnx.TensorProto.INT4, 1, (3,))
+    request = compile_foreign(model).create_request()
+
+    with pytest.raises(InputError, match="'x'"):
+        request.bind("x", np.zeros(3, ml_dtypes.int4))
+
+
+def test_onnxruntime_that_takes_no_raw_memory_refuses_bfloat16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = foreign_model(tmp_path / "model.onnx", onnx.TensorProto.BFLOAT16, 1, (3,))
+    monkeypatch.delattr(onnxruntime.OrtValue, "ortvalue_from_numpy_with_onnx_type")
+
+    with pytest.raises(UnsupportedModel, match=r"bfloat16 .*'x'.*--upgrade onnxruntime"):
+        compile_foreign(model)

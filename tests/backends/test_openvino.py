@@ -305,3 +305,28 @@ def test_device_that_openvino_lists_can_be_compiled_for(tmp_path: Path) -> None:
         made = backend.compile(model, Device(device.kind, device.index), options=Options())
         check(made, graph, {"x": noise((4,))})
         made.close()
+
+
+TFLITE = {
+    "mobilenet_v2_int8": ("uint8", (1, 224, 224, 3), "uint8", (1, 1001)),
+    "deeplabv3_int8": ("uint8", (1, 513, 513, 3), "int64", (1, 513, 513)),
+    "yolov8n_int8": ("int8", (1, 640, 640, 3), "int8", (1, 84, 8400)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TFLITE)
+def test_real_tflite_file_keeps_names_dtypes_and_quantisation(shared: Path, name: str) -> None:
+    from hwrt_openvino import OpenVino
+
+    model = read(shared / "models" / f"{name}.tflite")
+    made = OpenVino().compile(model, Device("cpu"), options=Options())
+    (x,), (y,) = made.inputs, made.outputs
+    frame = np.random.default_rng(0).integers(0, 127, x.shape).astype(x.dtype)
+    outputs = made.create_request().infer({x.name: frame})
+
+    assert (str(x.dtype), x.shape, str(y.dtype), y.shape) == TFLITE[name]
+    assert (x, y) == (model.inputs[0], model.outputs[0])
+    assert (x.quantization, x.aliases) == (model.inputs[0].quantization, model.inputs[0].aliases)
+    assert (outputs[y.name].dtype, outputs[y.name].shape) == (y.dtype, y.shape)
+    assert np.unique(outputs[y.name]).size > 1
