@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -53,6 +54,14 @@ def that_reads_elsewhere_through_a_link(path: Path) -> ModelInfo:
     link = path.with_name("link")
     link.symlink_to("../canary.bin")
     link.read_bytes()
+    return model.read(path)
+
+
+def that_reads_elsewhere_in_c(path: Path) -> ModelInfo:
+    """Python's audit hooks do not see what a C library opens; strace does."""
+    library = ctypes.CDLL(None)
+    descriptor = library.open(os.fsencode(path.parent.parent / "canary.bin"), os.O_RDONLY)
+    library.close(descriptor)
     return model.read(path)
 
 

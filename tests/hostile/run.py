@@ -19,6 +19,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from tests.hostile import traced
 from tests.hostile.bases import made_bases, real_bases, whole_files
 from tests.hostile.cases import Case, write
 from tests.hostile.runner import FINDINGS, READER, Outcome, Runner, cases, digest
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", help="one model format only")
     parser.add_argument("--keep", type=Path, help="a folder for what is found")
     parser.add_argument("--record", type=Path, help="a JSON file for the counts")
+    parser.add_argument("--strace", type=Path, help="a file for what the kernel sees opened")
     parser.add_argument("--scratch", type=Path, default=Path("/dev/shm"))
     args = parser.parse_args(arguments)
     bases = whole_files(args.shared) if args.whole else made_bases()
@@ -42,13 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bases += real_bases(args.shared)
     bases = [base for base in bases if args.format in (None, base.format)]
     tally = Tally(args.keep)
+    prefix = traced.command(args.strace) if args.strace else ()
     started = time.monotonic()
     with (
         tempfile.TemporaryDirectory(dir=args.scratch) as folder,
-        contextlib.closing(Runner(Path(folder))) as runner,
+        contextlib.closing(Runner(Path(folder), prefix=prefix)) as runner,
     ):
         for case in cases(bases, args.seed, args.cases):
             tally.add(case, runner.run(case))
+        if args.strace:
+            tally.opened_outside = traced.outside(args.strace, Path(folder) / "case" / "model")
     document = {
         "command": " ".join(["python -m tests.hostile.run", *(arguments or sys.argv[1:])]),
         "date": dt.datetime.now(tz=dt.timezone.utc).date().isoformat(),
@@ -60,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.record:
         args.record.write_text(json.dumps(document, indent=1) + "\n")
     print(tally.table())
-    return 1 if tally.findings else 0
+    return 1 if tally.findings or tally.opened_outside else 0
 
 
 class Tally:
@@ -69,6 +74,7 @@ class Tally:
     def __init__(self, keep: Path | None) -> None:
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.findings: list[dict[str, str]] = []
+        self.opened_outside: list[str] | None = None
         self.slowest = (0.0, "")
         self.largest = (0, "")
         self._keep = keep
@@ -103,6 +109,7 @@ class Tally:
             "most_mb": self.largest,
             "by_mutator": {name: dict(count) for name, count in sorted(self.counts.items())},
             "findings": self.findings,
+            "opened_outside_by_strace": self.opened_outside,
         }
 
     def table(self) -> str:

@@ -29,7 +29,17 @@ def outcomes(bases: list[Base], count: int, folder: Path) -> tuple[Counter[str],
 
 @pytest.mark.slow
 def test_damage_to_made_models_is_refused_or_read_rightly(tmp_path: Path) -> None:
-    total, found = outcomes(made_bases(), 500, tmp_path)
+    total, found = outcomes(made_bases(), 300, tmp_path)
+
+    assert [] == found
+    assert 60 < total["ModelError"] < 270
+    assert 30 < total["confirmed"]
+
+
+@pytest.mark.slow
+def test_damage_to_real_models_is_refused_or_read_rightly(shared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="it writes the IR that is damaged")
+    total, found = outcomes(real_bases(shared), 500, tmp_path)
 
     assert [] == found
     assert 100 < total["ModelError"] < 450
@@ -37,20 +47,10 @@ def test_damage_to_made_models_is_refused_or_read_rightly(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_damage_to_real_models_is_refused_or_read_rightly(shared: Path, tmp_path: Path) -> None:
-    pytest.importorskip("openvino", reason="it writes the IR that is damaged")
-    total, found = outcomes(real_bases(shared), 1000, tmp_path)
-
-    assert [] == found
-    assert 200 < total["ModelError"] < 900
-    assert 100 < total["confirmed"]
-
-
-@pytest.mark.slow
 def test_damage_to_real_models_with_their_weights_is_refused_or_read_rightly(
     shared: Path, tmp_path: Path
 ) -> None:
-    total, found = outcomes(whole_files(shared), 40, tmp_path)
+    total, found = outcomes(whole_files(shared), 24, tmp_path)
 
     assert [] == found
-    assert 40 == total.total()
+    assert 24 == total.total()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import pairwise
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile import traced
 from tests.hostile.bases import made_bases
 from tests.hostile.cases import Case
 from tests.hostile.runner import FINDINGS, READER, Outcome, Runner, cases, digest
@@ -53,6 +55,28 @@ def test_a_broken_reader_is_seen(fault: str, kind: str, run: Callable[..., Outco
 
     assert kind == found.kind, found
     assert kind in FINDINGS
+
+
+@pytest.mark.parametrize(
+    ("reader", "seen"),
+    [("tests.hostile.broken_readers:that_reads_elsewhere_in_c", ["canary.bin"]), (READER, [])],
+)
+def test_what_a_c_library_opens_elsewhere_is_seen(
+    reader: str, seen: list[str], tmp_path: Path
+) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed: apt-get install strace")
+    record, folder = tmp_path / "strace", tmp_path / "scratch"
+    with closing(Runner(folder, reader, traced.command(record), wall_s=60.0)) as runner:
+        outcome = runner.run(SOUND)
+    if not record.exists() or not record.stat().st_size:
+        pytest.skip("strace may not trace here: it needs the right to ptrace")
+
+    found = traced.outside(record, folder / "case" / "model")
+
+    assert "confirmed" == outcome.kind
+    assert seen == [Path(path).name for path in found]
+    assert any(path.endswith("model.onnx") for path in traced.opened(record))
 
 
 def test_after_a_crash_the_next_file_is_read(tmp_path: Path) -> None:
