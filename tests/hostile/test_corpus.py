@@ -14,6 +14,8 @@ from hwrt.tuning.plan import Plan
 from tests.hostile.bases import made_bases
 from tests.hostile.runner import FINDINGS, Runner
 
+pytest.importorskip("ai_edge_litert", reason="its schema writes the TFLite model to damage")
+
 CORPUS = Path(__file__).with_name("corpus")
 MODELS = [
     path for kind in ("onnx", "openvino-ir", "tflite") for path in sorted(CORPUS.glob(f"{kind}/*"))
