@@ -15,6 +15,8 @@ from tests.hostile.bases import made_bases
 from tests.hostile.cases import Case
 from tests.hostile.runner import FINDINGS, READER, Outcome, Runner, cases, digest
 
+pytest.importorskip("ai_edge_litert", reason="its schema writes the TFLite model to damage")
+
 FAULTS = {
     "with_another_exception": "exception",
     "that_exits": "exception",
