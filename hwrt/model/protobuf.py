@@ -33,7 +33,7 @@ _SMALL_BYTES = 1024
 _MAX_BYTES = (1 << 31) - 1
 """The largest message that protobuf parses."""
 _FREE_STEPS = 100_000
-_BYTES_PER_STEP = 64
+_BYTES_PER_STEP = 256
 """How many fields are looked at in a file of any size, and one more for how many bytes of it."""
 _MAX_DEPTH = 100
 """The nesting at which protobuf gives up; deeper messages are copied for it to refuse."""

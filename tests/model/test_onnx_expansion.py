@@ -41,6 +41,15 @@ def test_a_file_that_would_fill_the_memory_is_refused(bomb: bytes, tmp_path: Pat
         read(path)
 
 
+def test_weights_do_not_pay_for_the_walk_over_many_tiny_parts(tmp_path: Path) -> None:
+    weights = held(b"\x4a", b"\0" * 14_000_000)  # raw_data, as much as yolov8n has
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"\x08\x08" + held(GRAPH, held(b"\x2a", weights) + b"\x0a\0" * 200_000))
+
+    with pytest.raises(Malformed, match="unreasonably many parts for its size"):
+        skeleton(path)
+
+
 def test_a_dense_but_honest_graph_is_read(tmp_path: Path) -> None:
     values = [
         helper.make_tensor_value_info(str(i), TensorProto.FLOAT, [1, 2, 3, 4])
