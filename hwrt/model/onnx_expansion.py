@@ -13,11 +13,11 @@ from hwrt.model.file import Malformed
 
 __all__ = ["check_expansion"]
 
-_UNCHECKED_BYTES = 200_000
-"""A file this small can not grow to more than some 40 MB."""
-_FREE_BYTES = 64 << 20
-_GROWTH = 32
-"""Twice what a real graph of many small dimensions grows by."""
+_UNCHECKED_BYTES = 100_000
+"""A file this small can not grow to more than some 20 MB."""
+_FREE_BYTES = 8 << 20
+_GROWTH = 40
+"""A real graph of many small dimensions grows to 25 times its size."""
 _MOST_BYTES = 400 << 20
 _COPIES = 6
 """How often the bytes themselves are in memory while they are parsed, texts included."""

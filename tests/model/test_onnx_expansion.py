@@ -28,6 +28,7 @@ BOMBS = {
     "attributes in small nodes": held(GRAPH, held(NODE, b"\x2a\0" * 500) * 2000),
     "many graphs": b"\x3a\0" * 1_000_000,
     "functions": b"\xca\x01\0" * 1_000_000,
+    "graphs in an attribute": held(GRAPH, held(NODE, held(ATTRIBUTE, b"\x5a\0" * 300_000))),
     "packed numbers": held(GRAPH, held(NODE, held(ATTRIBUTE, held(b"\x42", b"\1" * 60_000_000)))),
 }
 
