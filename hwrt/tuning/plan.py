@@ -147,7 +147,7 @@ class Plan:
             )
         except HwrtError:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             raise InputError(f"this is no plan: {exc!r}", hint="tune anew") from exc
 
     @classmethod
