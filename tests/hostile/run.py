@@ -33,14 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--whole", action="store_true", help="damage the files with their weights")
+    parser.add_argument("--real", action="store_true", help="leave the small made models out")
     parser.add_argument("--format", help="one model format only")
     parser.add_argument("--keep", type=Path, help="a folder for what is found")
     parser.add_argument("--record", type=Path, help="a JSON file for the counts")
     parser.add_argument("--strace", type=Path, help="a file for what the kernel sees opened")
     parser.add_argument("--scratch", type=Path, default=Path("/dev/shm"))
     args = parser.parse_args(arguments)
-    bases = whole_files(args.shared) if args.whole else made_bases()
-    if not args.whole and (args.shared / "models").is_dir():
+    bases = whole_files(args.shared) if args.whole else []
+    if not args.whole and not args.real:
+        bases += made_bases()
+    if not args.whole and (args.real or (args.shared / "models").is_dir()):
         bases += real_bases(args.shared)
     bases = [base for base in bases if args.format in (None, base.format)]
     tally = Tally(args.keep)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import select
@@ -67,9 +68,13 @@ class Outcome(NamedTuple):
 def cases(
     bases: Sequence[Base], seed: int, count: int, *, structured: float = 0.7
 ) -> Iterator[Case]:
-    """So many damaged models; equal arguments give equal ones, whatever was made before."""
+    """So many damaged models, no two alike and none undamaged; equal arguments give equal ones."""
     formats = sorted({base.format for base in bases})
-    for index in range(count):
+    seen = {digest(base.files) for base in bases}
+    sound = len(seen)
+    for index in itertools.count():
+        if len(seen) == sound + count:
+            return
         random = Random(f"{seed}:{index}")
         base = _base(
             [base for base in bases if base.format == formats[index % len(formats)]], random
@@ -80,6 +85,10 @@ def cases(
         main = base.main
         if random.random() < 0.03:
             main, files = _renamed(main, files, random)
+        name_of_files = digest(files)
+        if name_of_files in seen:
+            continue
+        seen.add(name_of_files)
         yield Case(base.name, base.format, name, main, files)
 
 
@@ -218,5 +227,9 @@ class Runner:
 
 def digest(files: Mapping[str, Content]) -> str:
     """A short name for a case's files."""
-    text = "\n".join(f"{name}={content!r}" for name, content in sorted(files.items()))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    state = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        data = content if isinstance(content, bytes) else repr(content).encode()
+        state.update(f"{name} {len(data)}\n".encode())
+        state.update(data)
+    return state.hexdigest()[:12]
