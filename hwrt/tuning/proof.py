@@ -38,7 +38,7 @@ def is_proved(plan: Plan, cache_root: Path | None) -> bool:
         return False
     try:
         document = json.loads(_marker(cache_root, key).read_bytes())
-    except (OSError, ValueError):  # none there, or damaged: it is proved anew
+    except (OSError, ValueError, RecursionError):  # none there, or damaged: it is proved anew
         return False
     return bool(document == key)
 
