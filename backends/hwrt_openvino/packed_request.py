@@ -16,7 +16,7 @@ from hwrt.backend import (
     unpack_elements,
 )
 from hwrt_openvino.ports import Port, is_packed
-from hwrt_openvino.request import Translate, wanted_shapes
+from hwrt_openvino.request import Translate, infer_and_tell, wanted_shapes
 
 
 class PackedRequest(Request):
@@ -43,18 +43,15 @@ class PackedRequest(Request):
         self.outputs = self.infer(self.inputs)
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        if unknown := sorted(set(feeds) - set(self._inputs)):
-            raise InputError(
-                f"there is no input {unknown[0]!r}", hint=f"the inputs are {', '.join(self.inputs)}"
-            )
-        # OpenVINO's tensors keep nothing alive.
+        self._check(feeds)
+        # OpenVINO's tensors keep nothing alive, so each run sets every one anew.
         self._lent = []
         try:
             for name, array in feeds.items():
                 port = self._inputs[name]
                 if port.place is not None:
                     self._request.set_input_tensor(port.place, self._tensor(port, array))
-            self._request.infer()
+            infer_and_tell(self._request)
             return {name: self._copy(port) for name, port in self._outputs.items()}
         except RuntimeError as exc:
             self._translate(exc, "openvino could not run the model")
@@ -72,6 +69,20 @@ class PackedRequest(Request):
     def close(self) -> None:
         super().close()
         self._request = None
+
+    def _check(self, feeds: Mapping[str, Array]) -> None:
+        if feeds.keys() != self._inputs.keys():
+            raise InputError(
+                f"the feeds are {', '.join(feeds) or 'none'}",
+                hint=f"the inputs are {', '.join(self._inputs)}",
+            )
+        for name, array in feeds.items():
+            spec = self._inputs[name].spec
+            if array.dtype != spec.dtype or not spec.accepts(array.shape):
+                raise InputError(
+                    f"the feed {name!r} is {array.dtype} of shape {array.shape}",
+                    hint=f"the input is {spec}",
+                )
 
     def _tensor(self, port: Port, array: Array) -> Any:
         from openvino import Shape, Tensor

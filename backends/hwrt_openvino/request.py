@@ -60,7 +60,7 @@ class OpenVinoRequest(Request):
         # fit, and leaves the last outputs (2026.4.1).  Only dynamic shapes make a run raise.
         is_dynamic = any(not port.spec.is_fixed for port in (*inputs, *outputs))
         if is_dynamic and request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1:
-            self._infer = partial(_infer_and_tell, request)
+            self._infer = partial(infer_and_tell, request)
         self.inputs: dict[str, Array] = {}
         self._fixed: dict[str, Array] = {}
         self._shape_inputs(shapes)
@@ -269,7 +269,8 @@ def wanted_shapes(
     return wanted
 
 
-def _infer_and_tell(request: Any) -> None:
+def infer_and_tell(request: Any) -> None:
+    """Run the infer request; what the run raises is raised here, with one thread too."""
     request.start_async()
     request.wait()
 
