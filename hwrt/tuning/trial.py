@@ -14,7 +14,7 @@ from hwrt.backend import Array
 from hwrt.errors import HwrtError
 from hwrt.machine.conditions import Conditions
 from hwrt.measure.measurement import Cold, Measurement
-from hwrt.measure.output_error import F32, QUANTIZED, OutputError, Tolerance, compare, within, worst
+from hwrt.measure.output_error import OutputError, Tolerance, compare, tolerance_of, within, worst
 from hwrt.measure.warm_up import WarmUp
 from hwrt.model import memo
 from hwrt.spec import ModelInfo, Placement
@@ -45,7 +45,7 @@ class Task:
     @property
     def tolerance(self) -> Tolerance:
         """How far outputs may lie from the reference's."""
-        return QUANTIZED if self.model.quantized else F32
+        return tolerance_of(self.model)
 
 
 @dataclass

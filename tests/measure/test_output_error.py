@@ -1,5 +1,6 @@
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,14 +8,16 @@ import pytest
 from hwrt.errors import InputError
 from hwrt.measure.output_error import (
     F32,
+    INTEGER,
     QUANTIZED,
     OutputError,
     Tolerance,
     compare,
+    tolerance_of,
     within,
     worst,
 )
-from hwrt.spec import Quantization, TensorSpec
+from hwrt.spec import ModelInfo, Quantization, TensorSpec
 
 
 def error_of(output, reference):
@@ -306,7 +309,7 @@ def test_the_dtype_of_a_quantized_output_must_be_the_references():
         {"y": np.zeros((2, 2), np.uint8)}, {"y": np.zeros((2, 2), np.int8)}, quantized((1.0,), (0,))
     )["y"]
 
-    assert "uint8" in within({"y": error}, QUANTIZED)
+    assert "uint8" in within({"y": error}, INTEGER)
 
 
 def test_a_wrong_quantized_model_is_not_within_the_tolerance_of_a_right_one():
@@ -315,5 +318,27 @@ def test_a_wrong_quantized_model_is_not_within_the_tolerance_of_a_right_one():
     wrong = {"y": np.array([[20, 100], [30, 40]], np.int8)}
     specs = quantized((0.01,), (0,))
 
-    assert within(compare(near, reference, specs), QUANTIZED) is None
-    assert "exceeds 0.1" in within(compare(wrong, reference, specs), QUANTIZED)
+    assert within(compare(near, reference, specs), INTEGER) is None
+    assert "exceeds 0.1" in within(compare(wrong, reference, specs), INTEGER)
+
+
+@pytest.mark.parametrize(
+    ("quantized_file", "borders", "tolerance"),
+    [(False, None, F32), (True, None, QUANTIZED), (True, Quantization((0.1,), (0,)), INTEGER)],
+    ids=["floats", "quantised within", "integers throughout"],
+)
+def test_only_a_model_of_integers_throughout_has_the_widest_tolerance(
+    quantized_file, borders, tolerance
+):
+    spec = TensorSpec("y", np.dtype(np.int8), (2,), quantization=borders)
+    info = ModelInfo(
+        path=Path("m"),
+        format="f",
+        sha256="",
+        size_bytes=1,
+        inputs=(),
+        outputs=(spec,),
+        quantized=quantized_file,
+    )
+
+    assert tolerance_of(info) == tolerance
