@@ -19,11 +19,14 @@ def check_fit(old: Engine, new: Engine) -> None:
     """Raise InputError, listing each difference, unless ``new`` can take the place of ``old``.
 
     It takes every feed that ``old`` takes, and gives outputs of the same names and dtypes whose
-    shapes contradict none of those of ``old``.
+    shapes contradict none of those of ``old``.  Integers that stand for numbers keep their scales:
+    callers have made their feeds by them, and read the outputs so.
     """
     faults = [
         *_differences("input", old.inputs, new.inputs, _takes_all),
         *_differences("output", old.outputs, new.outputs, _agrees),
+        *_other_scales("input", old.info.inputs, new.info.inputs),
+        *_other_scales("output", old.info.outputs, new.info.outputs),
     ]
     if faults:
         raise _refusal(old, new, faults)
@@ -58,6 +61,14 @@ def _differences(kind: str, old: Specs, new: Specs, fits: Fits) -> Iterator[str]
         before, after = theirs[name], ours[name]
         if before.dtype != after.dtype or not fits(before, after):
             yield f"the {kind} {before} is {after.dtype}[{after.shape_text}] there"
+
+
+def _other_scales(kind: str, old: Specs, new: Specs) -> Iterator[str]:
+    """By the files' word: a backend need not repeat it."""
+    ours = {spec.name: spec.quantization for spec in new}
+    for spec in old:
+        if spec.name in ours and ours[spec.name] != spec.quantization:
+            yield f"the {kind} {spec} has another scale or zero point there"
 
 
 def _takes_all(old: TensorSpec, new: TensorSpec) -> bool:
