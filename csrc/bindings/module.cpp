@@ -5,5 +5,6 @@ PYBIND11_MODULE(_kernels, module, pybind11::mod_gil_not_used()) {
   module.doc() =
       "The compiled kernels; hwrt.vision.kernels chooses between them and their other forms.";
   hwrt::bind_target(module);
+  hwrt::bind_resampler(module);
   hwrt::bind_softmax_top_k(module);
 }

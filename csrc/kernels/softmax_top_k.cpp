@@ -119,21 +119,21 @@ double sum_exp(const float* row, ptrdiff_t count, float max) {
 HWRT_TARGET_BEGIN(sse4)
 namespace sse4 {
 #include "lanes/sse4.inc"
-#include "softmax_top_k.inc"
+#include "passes/softmax_top_k.inc"
 }  // namespace sse4
 HWRT_TARGET_END
 
 HWRT_TARGET_BEGIN(avx2)
 namespace avx2 {
 #include "lanes/avx2.inc"
-#include "softmax_top_k.inc"
+#include "passes/softmax_top_k.inc"
 }  // namespace avx2
 HWRT_TARGET_END
 #elif defined(HWRT_ARM)
 HWRT_TARGET_BEGIN(neon)
 namespace neon {
 #include "lanes/neon.inc"
-#include "softmax_top_k.inc"
+#include "passes/softmax_top_k.inc"
 }  // namespace neon
 HWRT_TARGET_END
 #endif

@@ -4,6 +4,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__GNUC__) && defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace hwrt {
 namespace {
 
@@ -22,12 +26,21 @@ std::atomic<int> limit{kTargetCount - 1};
 
 Target lower(Target a, Target b) noexcept { return a < b ? a : b; }
 
+#if defined(HWRT_X86)
+// F16C, which __builtin_cpu_supports knows from GCC 11 on.  Its registers are AVX's.
+bool has_half_conversion() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
+
 // __builtin_cpu_supports also asks the system (XGETBV) whether it keeps the wide registers.
 Target detect() noexcept {
 #if defined(HWRT_X86)
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("sse4.1")) return Target::kScalar;
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Target::kSse4;
+  if (!has_half_conversion()) return Target::kSse4;
   return Target::kAvx2;
 #elif defined(HWRT_ARM)
   return Target::kNeon;  // part of every aarch64

@@ -19,7 +19,7 @@ enum class Target : int {
   kScalar,
 #if defined(HWRT_X86)
   kSse4,    // SSE4.1
-  kAvx2,    // AVX2 and FMA
+  kAvx2,    // AVX2, FMA and F16C
   kAvx512,  // a name only: no kernel has a variant that earns its place, so it is not detected
 #elif defined(HWRT_ARM)
   kNeon,

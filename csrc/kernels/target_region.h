@@ -17,7 +17,7 @@
 #endif
 
 #define HWRT_FEATURES_sse4 "sse4.1"
-#define HWRT_FEATURES_avx2 "avx2,fma"
+#define HWRT_FEATURES_avx2 "avx2,fma,f16c"
 
 #define HWRT_PRAGMA(text) _Pragma(#text)
 

@@ -1,0 +1,215 @@
+#include "bilinear.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "target.h"
+#include "target_region.h"
+#include "tensor_row.h"
+
+namespace hwrt {
+namespace {
+
+using std::int16_t;
+using std::int32_t;
+using std::ptrdiff_t;
+using std::uint8_t;
+
+// int16 elements from one pixel to the next where each has a place of its own: its channels, then
+// those of its right neighbour.
+constexpr ptrdiff_t kPlace = 8;
+// Elements behind a row that may be read, though never used.
+constexpr ptrdiff_t kSlack = 16;
+// A row is read whole where fewer of its pixels than this go into a pixel of the result.
+constexpr ptrdiff_t kFarApart = 4;
+constexpr float kLevel = 1.0f / 128.0f;
+
+struct Rows {
+  const uint8_t* a;
+  const uint8_t* b;
+  ptrdiff_t count;  // bytes
+};
+
+struct Columns {
+  const int32_t* offsets;  // of a pixel's left neighbour, in elements of the row
+  const int16_t* weights;
+  ptrdiff_t count;
+  int channels;
+  bool in_places;
+};
+
+// The rows to write, one a channel of the tensor in the order of the frame's channels.
+struct Planes {
+  float* rows[3];
+  float scale[3];
+  float bias[3];
+  int count;
+};
+
+namespace scalar {
+
+int16_t level(uint8_t byte) { return static_cast<int16_t>(byte << 7); }
+
+int16_t blend(int16_t a, int16_t b, int16_t weight) {
+  return static_cast<int16_t>(a + (((b - a) * weight + 0x4000) >> 15));
+}
+
+void blend_rows(const uint8_t* a, const uint8_t* b, int16_t weight, ptrdiff_t count, int16_t* out) {
+  for (ptrdiff_t i = 0; i < count; ++i) out[i] = blend(level(a[i]), level(b[i]), weight);
+}
+
+void blend_places(const Rows& rows, int16_t weight, const int32_t* offsets, ptrdiff_t count,
+                  int16_t* out) {
+  for (ptrdiff_t i = 0; i < count; ++i, out += kPlace) {
+    const ptrdiff_t left = rows.count - offsets[i];
+    const ptrdiff_t readable = left < kPlace ? left : kPlace;
+    blend_rows(rows.a + offsets[i], rows.b + offsets[i], weight, readable, out);
+    for (ptrdiff_t j = readable; j < kPlace; ++j) out[j] = 0;
+  }
+}
+
+void blend_columns(const int16_t* levels, const Columns& columns, const Planes& planes) {
+  for (ptrdiff_t x = 0; x < columns.count; ++x) {
+    const int16_t* place = levels + (columns.in_places ? x * kPlace : columns.offsets[x]);
+    for (int p = 0; p < planes.count; ++p) {
+      const int c = columns.channels == 1 ? 0 : p;
+      const int16_t value = blend(place[c], place[c + columns.channels], columns.weights[x]);
+      planes.rows[p][x] = static_cast<float>(value) * planes.scale[p] + planes.bias[p];
+    }
+  }
+}
+
+}  // namespace scalar
+
+#if defined(HWRT_X86)
+HWRT_TARGET_BEGIN(sse4)
+namespace sse4 {
+#include "lanes/sse4.inc"
+#include "lanes/sse4_levels.inc"
+#include "passes/bilinear.inc"
+}  // namespace sse4
+HWRT_TARGET_END
+
+HWRT_TARGET_BEGIN(avx2)
+namespace avx2 {
+#include "lanes/avx2.inc"
+#include "lanes/avx2_levels.inc"
+#include "passes/bilinear.inc"
+}  // namespace avx2
+HWRT_TARGET_END
+#elif defined(HWRT_ARM)
+HWRT_TARGET_BEGIN(neon)
+namespace neon {
+#include "lanes/neon.inc"
+#include "lanes/neon_levels.inc"
+#include "passes/bilinear.inc"
+}  // namespace neon
+HWRT_TARGET_END
+#endif
+
+struct Variant {
+  // out[i] = levels of the bytes a[i] and b[i], blended.
+  void (*blend_rows)(const uint8_t* a, const uint8_t* b, int16_t weight, ptrdiff_t count,
+                     int16_t* out);
+  // The same for the pixel at each offset and its right neighbour, in a place of its own.
+  void (*blend_places)(const Rows& rows, int16_t weight, const int32_t* offsets, ptrdiff_t count,
+                       int16_t* out);
+  // The planes' rows from the levels of a row.
+  void (*blend_columns)(const int16_t* levels, const Columns& columns, const Planes& planes);
+};
+
+Variant current_variant() {
+  switch (current_target()) {
+#if defined(HWRT_X86)
+    case Target::kAvx512:
+    case Target::kAvx2:
+      return {avx2::blend_rows, avx2::blend_places, avx2::blend_columns};
+    case Target::kSse4:
+      return {sse4::blend_rows, sse4::blend_places, sse4::blend_columns};
+#elif defined(HWRT_ARM)
+    case Target::kNeon:
+      return {neon::blend_rows, neon::blend_places, neon::blend_columns};
+#endif
+    default:
+      return {scalar::blend_rows, scalar::blend_places, scalar::blend_columns};
+  }
+}
+
+bool far_apart(const Span& columns) { return columns.source >= kFarApart * columns.target; }
+
+ptrdiff_t levels_bytes(const BilinearPlan& plan) {
+  const ptrdiff_t elements =
+      far_apart(plan.columns) ? plan.columns.count * kPlace : plan.columns.source * plan.channels;
+  return ((elements + kSlack) * ptrdiff_t{sizeof(int16_t)} + 63) / 64 * 64;
+}
+
+Planes make_planes(const Normalisation& normalisation, const Tensor& tensor) {
+  Planes planes{};
+  planes.count = tensor.channels;
+  for (int p = 0; p < planes.count; ++p) {
+    const int c = normalisation.reversed ? planes.count - 1 - p : p;
+    planes.scale[p] = normalisation.scale[c] * kLevel;
+    planes.bias[p] = normalisation.bias[c];
+  }
+  return planes;
+}
+
+}  // namespace
+
+void bilinear_taps(const Span& span, int32_t* low, int16_t* weight) noexcept {
+  const double step = static_cast<double>(span.source) / static_cast<double>(span.target);
+  const double last = static_cast<double>(span.source - 1);
+  for (ptrdiff_t i = 0; i < span.count; ++i) {
+    double centre = (static_cast<double>(span.start + i) + 0.5) * step - 0.5;
+    centre = centre < 0.0 ? 0.0 : centre > last ? last : centre;
+    const double floor = std::floor(centre);
+    low[i] = static_cast<int32_t>(floor);
+    const long rounded = std::lround((centre - floor) * 32768.0);
+    if (rounded == 32768) ++low[i];  // 1 is no int16 of 15 bits: it is the neighbour's 0
+    weight[i] = static_cast<int16_t>(rounded == 32768 ? 0 : rounded);
+  }
+}
+
+ptrdiff_t bilinear_scratch_size(const BilinearPlan& plan) noexcept {
+  return levels_bytes(plan) + 3 * padded_count(plan.columns.count) * ptrdiff_t{sizeof(float)};
+}
+
+void bilinear(const Frame& frame, const BilinearPlan& plan, const Normalisation& normalisation,
+              const Tensor& tensor, ptrdiff_t first, ptrdiff_t last, void* scratch) noexcept {
+  const Variant variant = current_variant();
+  const ptrdiff_t row_bytes = frame.width * frame.channels;
+  const Columns columns{plan.column_offset, plan.column_weight, plan.columns.count, frame.channels,
+                        far_apart(plan.columns)};
+  Planes planes = make_planes(normalisation, tensor);
+  int16_t* levels = static_cast<int16_t*>(scratch);
+  float* kept = reinterpret_cast<float*>(static_cast<char*>(scratch) + levels_bytes(plan));
+  // What the columns need of a row; a crop needs only its middle.
+  const ptrdiff_t from = columns.offsets[0],
+                  end = columns.offsets[columns.count - 1] + 2 * columns.channels;
+  const ptrdiff_t needed = (end < row_bytes ? end : row_bytes) - from;
+  const ptrdiff_t used = columns.in_places ? columns.count * kPlace : from + needed;
+  std::memset(levels + used, 0, kSlack * sizeof(int16_t));
+
+  for (ptrdiff_t y = first; y < last; ++y) {
+    const int16_t weight = plan.row_weight[y];
+    const uint8_t* a = frame.row(plan.row_low[y]);
+    const uint8_t* b = weight == 0 ? a : frame.row(plan.row_low[y] + 1);
+    if (columns.in_places) {
+      variant.blend_places({a, b, row_bytes}, weight, columns.offsets, columns.count, levels);
+    } else {
+      variant.blend_rows(a + from, b + from, weight, needed, levels + from);
+    }
+    float* rows[3];
+    const bool direct = direct_rows(tensor, y, rows);
+    for (int c = 0; c < tensor.channels && !direct; ++c) {
+      rows[c] = kept + c * padded_count(columns.count);
+    }
+    for (int p = 0; p < planes.count; ++p) {
+      planes.rows[p] = rows[normalisation.reversed ? planes.count - 1 - p : p];
+    }
+    variant.blend_columns(levels, columns, planes);
+    if (!direct) store_row(rows, tensor, y);
+  }
+}
+
+}  // namespace hwrt

@@ -1,0 +1,48 @@
+// A frame at another size by bilinear interpolation with pixel centres, normalised and laid out as
+// a model's input.
+#ifndef HWRT_CSRC_KERNELS_BILINEAR_H_
+#define HWRT_CSRC_KERNELS_BILINEAR_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "image.h"
+
+namespace hwrt {
+
+// Where the pixels of a scaled dimension lie between those of the source: pixel i has its centre at
+// (i + 0.5) * source / target - 0.5, held within the source, and so
+//   value = source[low[i]] + (source[low[i] + 1] - source[low[i]]) * weight[i] / 32768
+// where weight is 0 if low is the source's last pixel.
+void bilinear_taps(const Span& span, std::int32_t* low, std::int16_t* weight) noexcept;
+
+// What bilinear needs for frames of one size and tensors of one size; the arrays belong to the
+// caller.
+struct BilinearPlan {
+  Span rows, columns;
+  int channels;  // of the frame, 1 or 3
+  const std::int32_t* row_low;
+  const std::int16_t* row_weight;
+  const std::int32_t* column_offset;  // low * channels
+  const std::int16_t* column_weight;
+};
+
+// count, rounded up to whole vectors of any target.
+constexpr std::ptrdiff_t padded_count(std::ptrdiff_t count) { return (count + 15) / 16 * 16; }
+
+// Bytes of scratch memory that a thread needs.
+std::ptrdiff_t bilinear_scratch_size(const BilinearPlan& plan) noexcept;
+
+// Writes rows first..last of the tensor (plan.rows.count x plan.columns.count) from the frame
+// (plan.rows.source x plan.columns.source).
+//
+// Levels are computed in 16 bits, 7 of them behind the point: at most 0.012 of a level from the
+// exact ones and the same on every target; scale and bias are then applied in float32, fused where
+// the target can.  scratch is aligned to 64 bytes.
+void bilinear(const Frame& frame, const BilinearPlan& plan, const Normalisation& normalisation,
+              const Tensor& tensor, std::ptrdiff_t first, std::ptrdiff_t last,
+              void* scratch) noexcept;
+
+}  // namespace hwrt
+
+#endif  // HWRT_CSRC_KERNELS_BILINEAR_H_

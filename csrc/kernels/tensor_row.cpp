@@ -1,0 +1,186 @@
+#include "tensor_row.h"
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "half.h"
+#include "target.h"
+#include "target_region.h"
+
+namespace hwrt {
+namespace {
+
+using std::int8_t;
+using std::memcpy;
+using std::ptrdiff_t;
+using std::uint16_t;
+using std::uint32_t;
+using std::uint8_t;
+
+// Floats for one value and what is read and written behind it.
+constexpr int kSpare = 17;
+
+char* pixel(const Tensor& tensor, ptrdiff_t y, ptrdiff_t x, int c) {
+  return static_cast<char*>(tensor.data) + y * tensor.row_stride + x * tensor.pixel_stride +
+         c * tensor.channel_stride;
+}
+
+// Elements of `size` bytes, one after the other, to places `stride` bytes apart.
+void scatter(const void* in, ptrdiff_t count, ptrdiff_t size, char* out, ptrdiff_t stride) {
+  if (stride == size) {
+    memcpy(out, in, static_cast<std::size_t>(count * size));
+    return;
+  }
+  const char* from = static_cast<const char*>(in);
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    memcpy(out + i * stride, from + i * size, static_cast<std::size_t>(size));
+  }
+}
+
+// Elements of `size` bytes from places `stride` bytes apart to others that are.
+void copy_elements(const char* in, ptrdiff_t count, ptrdiff_t size, ptrdiff_t stride, char* out) {
+  if (stride == size) return scatter(in, count, size, out, size);
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    memcpy(out + i * stride, in + i * stride, static_cast<std::size_t>(size));
+  }
+}
+
+namespace scalar {
+
+void narrow_to_halves(const float* in, ptrdiff_t count, uint16_t* out) {
+  for (ptrdiff_t i = 0; i < count; ++i) out[i] = half_from_float(in[i]);
+}
+
+void narrow_to_bytes(const float* in, ptrdiff_t count, float low, float high, uint8_t* out) {
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    const float within = in[i] < low ? low : in[i] > high ? high : in[i];
+    out[i] = static_cast<uint8_t>(std::lrint(within));  // of a negative number its int8 bits
+  }
+}
+
+void interleave(const void* const rows[3], ptrdiff_t count, ptrdiff_t size, void* out) {
+  for (int c = 0; c < 3; ++c) {
+    scatter(rows[c], count, size, static_cast<char*>(out) + c * size, 3 * size);
+  }
+}
+
+}  // namespace scalar
+
+#if defined(HWRT_X86)
+HWRT_TARGET_BEGIN(sse4)
+namespace sse4 {
+#include "lanes/sse4.inc"
+#include "lanes/sse4_narrow.inc"
+#include "lanes/x86_interleave.inc"
+#include "passes/tensor_row.inc"
+}  // namespace sse4
+HWRT_TARGET_END
+
+HWRT_TARGET_BEGIN(avx2)
+namespace avx2 {
+#include "lanes/avx2.inc"
+#include "lanes/avx2_narrow.inc"
+#include "lanes/x86_interleave.inc"
+#include "passes/tensor_row.inc"
+}  // namespace avx2
+HWRT_TARGET_END
+#elif defined(HWRT_ARM)
+HWRT_TARGET_BEGIN(neon)
+namespace neon {
+#include "lanes/neon.inc"
+#include "lanes/neon_interleave.inc"
+#include "lanes/neon_narrow.inc"
+#include "passes/tensor_row.inc"
+}  // namespace neon
+HWRT_TARGET_END
+#endif
+
+struct Variant {
+  void (*narrow_to_halves)(const float* in, ptrdiff_t count, uint16_t* out);
+  void (*narrow_to_bytes)(const float* in, ptrdiff_t count, float low, float high, uint8_t* out);
+  // Rows of elements of size 1, 2 or 4 as pixels of three channels, one after the other.
+  void (*interleave)(const void* const rows[3], ptrdiff_t count, ptrdiff_t size, void* out);
+};
+
+Variant current_variant() {
+  switch (current_target()) {
+#if defined(HWRT_X86)
+    case Target::kAvx512:
+    case Target::kAvx2:
+      return {avx2::narrow_to_halves, avx2::narrow_to_bytes, avx2::interleave};
+    case Target::kSse4:
+      return {sse4::narrow_to_halves, sse4::narrow_to_bytes, sse4::interleave};
+#elif defined(HWRT_ARM)
+    case Target::kNeon:
+      return {neon::narrow_to_halves, neon::narrow_to_bytes, neon::interleave};
+#endif
+    default:
+      return {scalar::narrow_to_halves, scalar::narrow_to_bytes, scalar::interleave};
+  }
+}
+
+// The numbers as the tensor's elements, from the same address on.
+void narrow(float* row, ptrdiff_t count, Element element, const Variant& variant) {
+  switch (element) {
+    case Element::kFloat32:
+      return;
+    case Element::kFloat16:
+      return variant.narrow_to_halves(row, count, reinterpret_cast<uint16_t*>(row));
+    case Element::kUint8:
+      return variant.narrow_to_bytes(row, count, 0.0f, 255.0f, reinterpret_cast<uint8_t*>(row));
+    case Element::kInt8:
+      return variant.narrow_to_bytes(row, count, -128.0f, 127.0f, reinterpret_cast<uint8_t*>(row));
+  }
+}
+
+}  // namespace
+
+bool direct_rows(const Tensor& tensor, ptrdiff_t y, float* rows[3]) noexcept {
+  if (tensor.element != Element::kFloat32 || tensor.pixel_stride != sizeof(float)) return false;
+  for (int c = 0; c < tensor.channels; ++c) {
+    rows[c] = reinterpret_cast<float*>(pixel(tensor, y, 0, c));
+  }
+  return true;
+}
+
+void store_row(float* const rows[3], const Tensor& tensor, ptrdiff_t y) noexcept {
+  const Variant variant = current_variant();
+  const ptrdiff_t size = size_of(tensor.element);
+  for (int c = 0; c < tensor.channels; ++c) narrow(rows[c], tensor.width, tensor.element, variant);
+  if (tensor.channels == 3 && tensor.channel_stride == size && tensor.pixel_stride == 3 * size) {
+    const void* const elements[3] = {rows[0], rows[1], rows[2]};
+    variant.interleave(elements, tensor.width, size, pixel(tensor, y, 0, 0));
+    return;
+  }
+  for (int c = 0; c < tensor.channels; ++c) {
+    scatter(rows[c], tensor.width, size, pixel(tensor, y, 0, c), tensor.pixel_stride);
+  }
+}
+
+void fill(const Tensor& tensor, const float values[3], ptrdiff_t first_row, ptrdiff_t last_row,
+          ptrdiff_t first_column, ptrdiff_t last_column) noexcept {
+  const ptrdiff_t width = last_column - first_column;
+  if (first_row >= last_row || width <= 0) return;
+  const Variant variant = current_variant();
+  const ptrdiff_t size = size_of(tensor.element);
+  for (int c = 0; c < tensor.channels; ++c) {
+    float value[kSpare] = {values[c]};
+    narrow(value, 1, tensor.element, variant);
+    for (ptrdiff_t x = first_column; x < last_column; ++x) {
+      memcpy(pixel(tensor, first_row, x, c), value, static_cast<std::size_t>(size));
+    }
+  }
+  // The first row is copied to the others, a run of channels that lie together at once.
+  const bool pixels =
+      tensor.channel_stride == size && tensor.pixel_stride == tensor.channels * size;
+  for (ptrdiff_t y = first_row + 1; y < last_row; ++y) {
+    for (int c = 0; c < (pixels ? 1 : tensor.channels); ++c) {
+      copy_elements(pixel(tensor, first_row, first_column, c), width,
+                    pixels ? tensor.pixel_stride : size, tensor.pixel_stride,
+                    pixel(tensor, y, first_column, c));
+    }
+  }
+}
+
+}  // namespace hwrt
