@@ -1,6 +1,5 @@
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "../kernels/image.h"
 #include "../kernels/tensor_row.h"
 #include "bindings.h"
+#include "scratch.h"
 
 namespace hwrt {
 namespace {
@@ -34,17 +34,6 @@ Span checked_span(const SpanTuple& given, const char* name) {
                           std::to_string(most) + " pixels");
   }
   return {source, target, start, count};
-}
-
-// Memory that this thread keeps for its next call.
-void* scratch(ptrdiff_t size) {
-  constexpr std::size_t kAlignment = 64;
-  thread_local std::vector<unsigned char> memory;
-  const std::size_t wanted = static_cast<std::size_t>(size) + kAlignment;
-  if (memory.size() < wanted) memory.resize(wanted);
-  void* aligned = memory.data();
-  std::size_t space = memory.size();
-  return std::align(kAlignment, static_cast<std::size_t>(size), aligned, space);
 }
 
 Element checked_element(const py::array& array) {

@@ -1,0 +1,384 @@
+#include "yolo.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kept_boxes.h"
+#include "target.h"
+#include "target_region.h"
+
+namespace hwrt {
+namespace {
+
+using std::int32_t;
+using std::int8_t;
+using std::memcpy;
+using std::ptrdiff_t;
+using std::uint32_t;
+using std::uint64_t;
+using std::uint8_t;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+// Anchors looked at together: their scores stay in the second cache between the passes.
+constexpr ptrdiff_t kTogether = 512;
+constexpr ptrdiff_t kBuckets = 2048;
+// So few candidates are sorted at once.
+constexpr ptrdiff_t kFew = 64;
+// Numbers in front of the scores: the box.
+constexpr ptrdiff_t kBoxNumbers = 4;
+
+// Anchors above the threshold, by rising number.
+struct Candidates {
+  float* scores;
+  int32_t* anchors;
+  int32_t* classes;
+  ptrdiff_t count;
+
+  void add(float score, ptrdiff_t anchor, int32_t best_class) {
+    scores[count] = score;
+    anchors[count] = static_cast<int32_t>(anchor);
+    classes[count++] = best_class;
+  }
+};
+
+// The scores of `count` anchors side by side, from number `first` on; a row a class.
+struct Block {
+  const char* data;
+  HeadElement element;
+  ptrdiff_t row_stride;
+  ptrdiff_t rows;
+  ptrdiff_t first;
+  ptrdiff_t count;
+};
+
+float stored_number(HeadElement element, const char* p) {
+  switch (element) {
+    case HeadElement::kUint8:
+      return static_cast<float>(*reinterpret_cast<const uint8_t*>(p));
+    case HeadElement::kInt8:
+      return static_cast<float>(*reinterpret_cast<const int8_t*>(p));
+    default: {
+      float number;
+      memcpy(&number, p, sizeof number);
+      return number;
+    }
+  }
+}
+
+ptrdiff_t size_of(HeadElement element) { return element == HeadElement::kFloat32 ? 4 : 1; }
+
+namespace scalar {
+
+void best_of_floats(const char* p, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count,
+                    float* best) {
+  for (ptrdiff_t i = 0; i < count; ++i) best[i] = -kInfinity;
+  for (ptrdiff_t row = 0; row < rows; ++row, p += row_stride) {
+    for (ptrdiff_t i = 0; i < count; ++i) {
+      const float number = stored_number(HeadElement::kFloat32, p + 4 * i);
+      best[i] = number > best[i] ? number : best[i];  // a NaN is greater than nothing
+    }
+  }
+}
+
+void best_of_bytes(const char* p, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count,
+                   bool is_signed, float* best) {
+  const HeadElement element = is_signed ? HeadElement::kInt8 : HeadElement::kUint8;
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    best[i] = -kInfinity;
+    for (ptrdiff_t row = 0; row < rows; ++row) {
+      const float number = stored_number(element, p + i + row * row_stride);
+      best[i] = number > best[i] ? number : best[i];
+    }
+  }
+}
+
+// Adds the anchors from number `i` of the block on.
+void survivors_from(ptrdiff_t i, const Block& block, const float* best, float least,
+                    Candidates& out) {
+  const ptrdiff_t size = size_of(block.element);
+  for (; i < block.count; ++i) {
+    if (!(best[i] > least)) continue;
+    const char* p = block.data + i * size;
+    int32_t row = 0;
+    while (stored_number(block.element, p + row * block.row_stride) != best[i]) ++row;
+    out.add(best[i], block.first + i, row);
+  }
+}
+
+ptrdiff_t survivors(const Block&, const float*, float, Candidates&) { return 0; }
+
+float best_in_row(const float* row, ptrdiff_t count) {
+  float best = -kInfinity;
+  for (ptrdiff_t i = 0; i < count; ++i) best = row[i] > best ? row[i] : best;
+  return best;
+}
+
+}  // namespace scalar
+
+#if defined(HWRT_X86)
+HWRT_TARGET_BEGIN(sse4)
+namespace sse4 {
+#include "lanes/sse4.inc"
+#include "lanes/sse4_bytes.inc"
+#include "passes/yolo.inc"
+}  // namespace sse4
+HWRT_TARGET_END
+
+HWRT_TARGET_BEGIN(avx2)
+namespace avx2 {
+#include "lanes/avx2.inc"
+#include "lanes/avx2_bytes.inc"
+#include "passes/yolo.inc"
+}  // namespace avx2
+HWRT_TARGET_END
+#elif defined(HWRT_ARM)
+HWRT_TARGET_BEGIN(neon)
+namespace neon {
+#include "lanes/neon.inc"
+#include "lanes/neon_bytes.inc"
+#include "passes/yolo.inc"
+}  // namespace neon
+HWRT_TARGET_END
+#endif
+
+struct Variant {
+  // best[i] = the largest of `rows` numbers that lie row_stride bytes apart from p + i on; -inf
+  // where all are NaN.
+  void (*best_of_floats)(const char* p, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count,
+                         float* best);
+  void (*best_of_bytes)(const char* p, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count,
+                        bool is_signed, float* best);
+  // Adds the block's anchors whose best is above `least`, with the first row that has it; returns
+  // how many anchors it looked at.
+  ptrdiff_t (*survivors)(const Block& block, const float* best, float least, Candidates& out);
+  // The largest of the row; -inf where all are NaN.
+  float (*best_in_row)(const float* row, ptrdiff_t count);
+};
+
+Variant current_variant() {
+  switch (current_target()) {
+#if defined(HWRT_X86)
+    case Target::kAvx512:
+    case Target::kAvx2:
+      return {avx2::best_of_floats, avx2::best_of_bytes, avx2::survivors, avx2::best_in_row};
+    case Target::kSse4:
+      return {sse4::best_of_floats, sse4::best_of_bytes, sse4::survivors, sse4::best_in_row};
+#elif defined(HWRT_ARM)
+    case Target::kNeon:
+      return {neon::best_of_floats, neon::best_of_bytes, neon::survivors, neon::best_in_row};
+#endif
+    default:
+      return {scalar::best_of_floats, scalar::best_of_bytes, scalar::survivors,
+              scalar::best_in_row};
+  }
+}
+
+// What a stored number stands for.
+float number_of(const YoloHead& head, float stored) {
+  return head.element == HeadElement::kFloat32 ? stored : (stored - head.zero_point) * head.scale;
+}
+
+float number_at(const YoloHead& head, ptrdiff_t anchor, ptrdiff_t i) {
+  const char* p = static_cast<const char*>(head.data) + i * head.number_stride;
+  return number_of(head, stored_number(head.element, p + anchor * head.anchor_stride));
+}
+
+// The largest stored number that stands for no more than conf: -1000 where there is none.
+float stored_threshold(const YoloHead& head, float conf) {
+  if (head.element == HeadElement::kFloat32) return conf;
+  const int low = head.element == HeadElement::kUint8 ? 0 : -128;
+  float threshold = -1000.0f;
+  for (int q = low; q < low + 256; ++q) {
+    if (number_of(head, static_cast<float>(q)) <= conf) threshold = static_cast<float>(q);
+  }
+  return threshold;
+}
+
+// Anchors side by side: the scores of a class are a row.
+void collect_from_rows(const YoloHead& head, float conf, float* best, Candidates& found) {
+  const Variant variant = current_variant();
+  const float least = stored_threshold(head, conf);
+  const char* scores = static_cast<const char*>(head.data) + kBoxNumbers * head.number_stride;
+  for (ptrdiff_t first = 0; first < head.anchors; first += kTogether) {
+    const ptrdiff_t count = std::min(kTogether, head.anchors - first);
+    const Block block{scores + first * head.anchor_stride,
+                      head.element,
+                      head.number_stride,
+                      head.classes,
+                      first,
+                      count};
+    if (head.element == HeadElement::kFloat32) {
+      variant.best_of_floats(block.data, block.row_stride, block.rows, count, best);
+    } else {
+      variant.best_of_bytes(block.data, block.row_stride, block.rows, count,
+                            head.element == HeadElement::kInt8, best);
+    }
+    const ptrdiff_t seen = variant.survivors(block, best, least, found);
+    scalar::survivors_from(seen, block, best, least, found);
+  }
+  for (ptrdiff_t i = 0; i < found.count; ++i) found.scores[i] = number_of(head, found.scores[i]);
+}
+
+// The numbers of an anchor side by side.
+void collect_from_anchors(const YoloHead& head, float conf, float* numbers, Candidates& found) {
+  const Variant variant = current_variant();
+  const ptrdiff_t begin = kBoxNumbers + (head.objectness ? 1 : 0);
+  const bool stored_floats = head.element == HeadElement::kFloat32;
+  for (ptrdiff_t anchor = 0; anchor < head.anchors; ++anchor) {
+    const float objectness = head.objectness ? number_at(head, anchor, kBoxNumbers) : 1.0f;
+    if (!(objectness > conf) && head.objectness) continue;
+    float score = -kInfinity;
+    int32_t best_class = 0;
+    for (ptrdiff_t c = 0; c < head.classes; c += kTogether) {
+      const ptrdiff_t count = std::min(kTogether, head.classes - c);
+      const float* row = reinterpret_cast<const float*>(static_cast<const char*>(head.data) +
+                                                        anchor * head.anchor_stride) +
+                         begin + c;
+      if (!stored_floats) {
+        for (ptrdiff_t i = 0; i < count; ++i) numbers[i] = number_at(head, anchor, begin + c + i);
+        row = numbers;
+      }
+      const float best = variant.best_in_row(row, count);
+      if (!(best > score)) continue;
+      score = best;
+      ptrdiff_t i = 0;
+      while (row[i] != best) ++i;
+      best_class = static_cast<int32_t>(c + i);
+    }
+    score *= objectness;
+    if (score > conf) found.add(score, anchor, best_class);
+  }
+}
+
+// The candidates by falling score, equal ones by rising number, sorted only as far as they are
+// asked for.
+//
+// Scores are above 0, so their bits rise as they do.  They are dealt into buckets by the leading
+// ones of these bits; a bucket is sorted when it is reached.
+class Ranking {
+ public:
+  Ranking(const Candidates& found, uint64_t* dealt, int32_t* ends) : keys_(dealt), ends_(ends) {
+    uint32_t low = ~0u, high = 0;
+    for (ptrdiff_t i = 0; i < found.count; ++i) {
+      low = std::min(low, bits_of(found.scores[i]));
+      high = std::max(high, bits_of(found.scores[i]));
+    }
+    int shift = 0;
+    while (found.count > kFew && ((high - low) >> shift) >= kBuckets) ++shift;
+    if (found.count <= kFew) shift = 31;
+    buckets_ = found.count == 0 ? 0 : static_cast<ptrdiff_t>((high - low) >> shift) + 1;
+
+    std::fill(ends_, ends_ + buckets_ + 1, 0);
+    for (ptrdiff_t i = 0; i < found.count; ++i) {
+      ++ends_[((high - bits_of(found.scores[i])) >> shift) + 1];
+    }
+    for (ptrdiff_t b = 0; b < buckets_; ++b) ends_[b + 1] += ends_[b];
+    for (ptrdiff_t i = 0; i < found.count; ++i) {
+      const uint32_t below = high - bits_of(found.scores[i]);
+      keys_[ends_[below >> shift]++] = uint64_t{below} << 32 | static_cast<uint64_t>(i);
+    }
+  }
+
+  // The number of the next candidate; there is one.
+  ptrdiff_t next() {
+    while (at_ == end_) {
+      end_ = ends_[bucket_++];
+      if (!std::is_sorted(keys_ + at_, keys_ + end_)) std::sort(keys_ + at_, keys_ + end_);
+    }
+    return static_cast<ptrdiff_t>(keys_[at_++] & 0xffffffffu);
+  }
+
+ private:
+  static uint32_t bits_of(float score) {
+    uint32_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    return bits;
+  }
+
+  uint64_t* keys_;
+  int32_t* ends_;
+  ptrdiff_t buckets_ = 0, bucket_ = 0, at_ = 0, end_ = 0;
+};
+
+// Sets box and returns true, or false where a corner is NaN.
+bool box_of(const YoloHead& head, const BoxMap& map, ptrdiff_t anchor, Box* box) {
+  const float numbers[4] = {
+      number_at(head, anchor, 0) * map.unit[0], number_at(head, anchor, 1) * map.unit[1],
+      number_at(head, anchor, 2) * map.unit[0], number_at(head, anchor, 3) * map.unit[1]};
+  bool valid = true;
+  for (int i = 0; i < 4; ++i) {
+    const double centre = numbers[i % 2], half = static_cast<double>(numbers[2 + i % 2]) / 2.0;
+    box->corners[i] = i < 2 ? centre - half : centre + half;
+    valid = valid && !std::isnan(box->corners[i]);
+  }
+  return valid;
+}
+
+void write_box(const Box& box, const BoxMap& map, float* out) {
+  for (int i = 0; i < 4; ++i) {
+    const int axis = i % 2;
+    double value = box.corners[i];
+    if (map.bounded) {
+      value = (value - map.pad[axis]) / map.scale[axis];
+      value = value < 0.0 ? 0.0 : value > map.limit[axis] ? map.limit[axis] : value;
+    }
+    out[i] = static_cast<float>(value);
+  }
+}
+
+ptrdiff_t in_lines(ptrdiff_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// Hands out parts of the scratch memory.
+struct Parts {
+  char* next;
+
+  template <typename T>
+  T* take(ptrdiff_t count) {
+    T* part = reinterpret_cast<T*>(next);
+    next += in_lines(count * ptrdiff_t{sizeof(T)});
+    return part;
+  }
+};
+
+}  // namespace
+
+ptrdiff_t yolo_scratch_size(ptrdiff_t anchors, ptrdiff_t max_det) noexcept {
+  const ptrdiff_t kept = kept_boxes_size(std::min(anchors, max_det));
+  return in_lines(kept) + in_lines(kTogether * 4) + in_lines((kBuckets + 2) * 4) +
+         3 * in_lines(anchors * 4) + in_lines(anchors * 8);
+}
+
+ptrdiff_t yolo_detections(const YoloHead& head, const YoloThresholds& thresholds, const BoxMap& map,
+                          const YoloDetections& out, void* scratch) noexcept {
+  const ptrdiff_t most = std::min(head.anchors, thresholds.max_det);
+  if (most == 0) return 0;
+  Parts parts{static_cast<char*>(scratch)};
+  void* kept_memory = parts.take<char>(kept_boxes_size(most));
+  float* best = parts.take<float>(kTogether);
+  int32_t* ends = parts.take<int32_t>(kBuckets + 2);
+  Candidates found{parts.take<float>(head.anchors), parts.take<int32_t>(head.anchors),
+                   parts.take<int32_t>(head.anchors), 0};
+  if (head.anchor_stride == size_of(head.element) && !head.objectness) {
+    collect_from_rows(head, thresholds.conf, best, found);
+  } else {
+    collect_from_anchors(head, thresholds.conf, best, found);
+  }
+
+  Ranking ranking(found, parts.take<uint64_t>(head.anchors), ends);
+  KeptBoxes kept(kept_memory, most, thresholds.iou);
+  for (ptrdiff_t seen = 0; seen < found.count && kept.count() < most; ++seen) {
+    const ptrdiff_t i = ranking.next();
+    Box box;
+    if (!box_of(head, map, found.anchors[i], &box)) continue;
+    const ptrdiff_t place = kept.count();
+    if (!kept.offer(box, thresholds.class_agnostic ? 0 : found.classes[i])) continue;
+    write_box(box, map, out.boxes + 4 * place);
+    out.scores[place] = found.scores[i];
+    out.classes[place] = found.classes[i];
+  }
+  return kept.count();
+}
+
+}  // namespace hwrt
