@@ -31,9 +31,9 @@ from hwrt.backend import (
 from hwrt_litert import edgetpu, vendor
 from hwrt_litert.diagnosis import findings, mend
 from hwrt_litert.graph import Graph, memory_of
-from hwrt_litert.memory import available_bytes, data_bytes, requests_that_fit
+from hwrt_litert.memory import allocation, available_bytes, requests_that_fit
 from hwrt_litert.request import LiteRtRequest, allocate, first_shapes
-from hwrt_litert.words import first_words_logged
+from hwrt_litert.words import log_first_words
 
 # hwrt's name of a set of kernels -> the vendor's op resolver.
 _KERNELS = {
@@ -103,11 +103,13 @@ class LiteRt(Backend):
         )
         if coral is not None:
             make = partial(_delegated, make, self._delegate(module, coral, model))
-        before = data_bytes()
-        with first_words_logged():
+        if options.get("kernels", "xnnpack") == "xnnpack":
+            log_first_words(module.interpreter)
+        with allocation() as allocated:
             graph = Graph(make, replace(model, inputs=inputs), content)
             outputs = _try(graph, model)
-        return LiteRtModel(graph, model, device, outputs, data_bytes() - before)
+            each_bytes = allocated()
+        return LiteRtModel(graph, model, device, outputs, each_bytes)
 
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
         """XNNPACK, then on the CPU LiteRT's own kernels, which win on some operators.

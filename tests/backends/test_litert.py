@@ -3,10 +3,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from hwrt.model import read
 from hwrt.testing import BackendConformance, graphs
 from hwrt.testing.checking import check, check_request, noise
 from hwrt.testing.tflite_writer import write_tflite
-from hwrt_litert import LiteRt, memory, vendor
+from hwrt_litert import LiteRt, memory, vendor, words
 from hwrt_litert.diagnosis import findings
 
 from .tflite_files import ADD, GATHER, NEG, RELU, Function, Operator, write
@@ -255,20 +256,69 @@ def test_vendor_prints_nothing_and_other_words_on_stderr_stay(tmp_path: Path) ->
     assert (done.stdout, done.stderr) == ("", "mine before\nmine after\n")
 
 
+def say(words: bytes) -> Callable[..., Any]:
+    """An Interpreter that only says something on stderr."""
+    return lambda **_: SimpleNamespace(allocate_tensors=lambda: os.write(2, words))
+
+
 def test_words_of_others_on_stderr_are_printed_after_the_vendors_are_logged(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from hwrt_litert import words
-
-    monkeypatch.setattr(words, "_said", False)
+    monkeypatch.setattr(words, "_heard", False)
     caplog.set_level("DEBUG", logger="hwrt")
-    with words.first_words_logged():
-        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nmine\n")
+    words.log_first_words(say(b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nmine\n"))
 
     assert capfd.readouterr().err == "mine\n"
     assert "XNNPACK" in caplog.text
+
+
+def test_model_that_the_vendor_first_speaks_over_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(words, "_heard", False)
+
+    def make(**arguments: Any) -> Any:
+        made.append(vendor.load().interpreter(**arguments))
+        return made[0]
+
+    words.log_first_words(make)
+    made[0].invoke()
+
+    assert len(made) == 1
+
+
+def test_stderr_that_takes_nothing_fails_no_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_heard", False)
+    stderr, full = os.dup(2), os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 2)
+    try:
+        words.log_first_words(say(b"of another thread\n"))
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(full)
+
+    assert words._heard
+
+
+def test_what_is_said_before_a_crash_in_the_first_compile_is_on_stderr(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "import hwrt_litert\n"
+        "from hwrt.backend import Device, Options\n"
+        "from hwrt.model import read\n"
+        "def crash(*_):\n"
+        "    os.write(2, b'F0000 the very reason\\n'); os._exit(3)\n"
+        "hwrt_litert.Graph = crash\n"
+        "model = read(Path(sys.argv[1]))\n"
+        "hwrt_litert.LiteRt().compile(model, Device('cpu'), options=Options())\n"
+    )
+    arguments = [sys.executable, "-c", code, str(relu(tmp_path).path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (3, "F0000 the very reason\n")
 
 
 def test_absent_vendor_is_unavailable_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,6 +399,24 @@ def test_requests_are_bounded_by_cpus_and_by_half_of_the_memory(
     each: int, available: int | None, wanted: int
 ) -> None:
     assert memory.requests_that_fit(each, available, cpus=4) == wanted
+
+
+def test_what_one_request_takes_is_measured_alike_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read(write_tflite(graphs.relu((1 << 18,)), tmp_path / "model.tflite"))
+    found = []
+
+    def bound(each_bytes: int, *_: object) -> int:
+        found.append(each_bytes)
+        return 1
+
+    monkeypatch.setattr("hwrt_litert.requests_that_fit", bound)
+    for _ in range(3):
+        LiteRt().compile(model, CPU, options=SINGLE).close()
+
+    # Input and output are 1 MiB each.
+    assert all(2 << 20 <= each < 3 << 20 for each in found)
 
 
 def test_available_memory_is_the_least_of_machine_and_control_group(tmp_path: Path) -> None:
