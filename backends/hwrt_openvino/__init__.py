@@ -46,6 +46,7 @@ from hwrt_openvino.precision import (
 )
 from hwrt_openvino.preprocess import fuse
 from hwrt_openvino.request import OpenVinoRequest
+from hwrt_openvino.running import loses_errors
 
 _KINDS = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
 
@@ -174,6 +175,7 @@ class OpenVinoModel(CompiledModel):
         self.placement = _placement(compiled, device)
         self.max_requests = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.preprocess = preprocess
+        self._tell = loses_errors(compiled)
 
     def create_request(
         self, shapes: Mapping[str, tuple[int, ...]] | None = None
@@ -186,9 +188,10 @@ class OpenVinoModel(CompiledModel):
         if self._compiled is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
         request = self._compiled.create_infer_request()
-        packed = any(map(is_packed, (*self._input_ports, *self._output_ports)))
-        kind: type[OpenVinoRequest | PackedRequest] = PackedRequest if packed else OpenVinoRequest
-        return kind(request, self._input_ports, self._output_ports, shapes or {}, raise_translated)
+        arguments = (request, self._input_ports, self._output_ports, shapes or {}, raise_translated)
+        if any(map(is_packed, (*self._input_ports, *self._output_ports))):
+            return PackedRequest(*arguments)
+        return OpenVinoRequest(*arguments, tell=self._tell)
 
     def close(self) -> None:
         self._compiled = None

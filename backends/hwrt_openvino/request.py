@@ -18,6 +18,7 @@ from hwrt.backend import (
     empty_aligned,
 )
 from hwrt_openvino.ports import Port, tensor_maker
+from hwrt_openvino.running import infer_and_tell
 
 Translate = Callable[[BaseException, str], NoReturn]
 # Below this size a copy costs less than handing OpenVINO another tensor (about 3 us).
@@ -25,7 +26,10 @@ _COPY_BYTES = 32 * 1024
 
 
 class OpenVinoRequest(Request):
-    """An infer request whose inputs and fixed outputs lie in arrays of ours."""
+    """An infer request whose inputs and fixed outputs lie in arrays of ours.
+
+    ``tell`` is true where a synchronous run would lose errors.
+    """
 
     def __init__(
         self,
@@ -34,6 +38,8 @@ class OpenVinoRequest(Request):
         outputs: tuple[Port, ...],
         shapes: Mapping[str, tuple[int, ...]],
         translate: Translate,
+        *,
+        tell: bool,
     ) -> None:
         from openvino import InferRequest
 
@@ -56,10 +62,7 @@ class OpenVinoRequest(Request):
         # results for some 5 us.  Where the compiled call is another one, TypeError says so.
         compiled_call = getattr(InferRequest.__mro__[1], "infer", InferRequest.infer)
         self._infer: Callable[[], Any] = partial(compiled_call, request, {}, True, False)
-        # With one thread a synchronous call drops what the run raises, such as shapes that do not
-        # fit, and leaves the last outputs (2026.4.1).  Only dynamic shapes make a run raise.
-        is_dynamic = any(not port.spec.is_fixed for port in (*inputs, *outputs))
-        if is_dynamic and request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1:
+        if tell:
             self._infer = partial(infer_and_tell, request)
         self.inputs: dict[str, Array] = {}
         self._fixed: dict[str, Array] = {}
@@ -267,12 +270,6 @@ def wanted_shapes(
             )
         wanted[name] = shape
     return wanted
-
-
-def infer_and_tell(request: Any) -> None:
-    """Run the infer request; what the run raises is raised here, with one thread too."""
-    request.start_async()
-    request.wait()
 
 
 def _closed() -> NoReturn:
