@@ -41,9 +41,18 @@ _KERNELS = {
     "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
     "reference": "BUILTIN_REF",
 }
+# Of an int of C, as which it is handed over.
+_MOST_THREADS = (1 << 31) - 1
 _KNOWN = frozenset({"precision", "threads", "kernels"})
 # A model with these gives another answer to the same feeds each time, so one request has to serve.
-_STATEFUL = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
+_STATEFUL = frozenset(
+    (
+        *("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"),
+        # They keep their state in variable tensors, of which the Interpreter says nothing.
+        *("LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN"),
+        *("BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN"),
+    )
+)
 
 
 class LiteRt(Backend):
@@ -206,9 +215,10 @@ class LiteRtModel(CompiledModel):
 
     def create_request(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> LiteRtRequest:
         """A request over an interpreter of its own."""
-        if self._graph is None:
+        graph = self._graph  # another thread may close this model meanwhile
+        if graph is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
-        return LiteRtRequest(self._graph, shapes or {})
+        return LiteRtRequest(graph, shapes or {})
 
     def close(self) -> None:
         self._graph = None
@@ -237,6 +247,10 @@ def _check(model: ModelInfo, device: Device, options: Options) -> None:
         raise UnsupportedModel(
             f"litert runs {model.path.name} in {_precision(model)}, not {options.precision!r}",
             hint="a file's precision is chosen when it is converted",
+        )
+    if (options.threads or 1) > _MOST_THREADS:
+        raise InputError(
+            f"threads is {options.threads}", hint=f"litert takes at most {_MOST_THREADS}"
         )
     if options.get("kernels", "xnnpack") not in _KERNELS:
         raise InputError(
@@ -307,8 +321,6 @@ def _build(library: Path) -> str:
 
 def _try(graph: Graph, model: ModelInfo) -> tuple[TensorSpec, ...]:
     """Lay out the spare interpreter, so that faults show; the outputs' specs, shapes as known."""
-    if not graph.is_first:
-        return model.outputs
     (interpreter,) = graph.spare
     try:
         allocate(interpreter, graph, first_shapes(graph))
