@@ -21,6 +21,7 @@ __all__ = [
     "OutputError",
     "Tolerance",
     "compare",
+    "judges_nothing",
     "tolerance_of",
     "within",
     "worst",
@@ -152,6 +153,20 @@ def compare(
     for name in outputs.keys() - reference.keys():
         errors[name] = _incomparable("the reference has no such output")
     return errors
+
+
+def judges_nothing(reference: Mapping[str, Array]) -> bool:
+    """True where nothing in these outputs can be right or wrong: they are empty, NaN or infinite.
+
+    So it is for a detector that selects boxes within the model, and finds none in noise.
+    """
+    return not any(map(_tells, map(np.asarray, reference.values())))
+
+
+def _tells(array: NDArray[Any]) -> bool:
+    if _kind(array.dtype) == "float":
+        return bool(np.isfinite(_wide(array)).any())
+    return array.size > 0
 
 
 def worst(errors: Iterable[Mapping[str, OutputError]]) -> dict[str, OutputError]:

@@ -13,6 +13,7 @@ from hwrt.measure.output_error import (
     OutputError,
     Tolerance,
     compare,
+    judges_nothing,
     tolerance_of,
     within,
     worst,
@@ -422,3 +423,19 @@ def test_only_a_model_of_integers_throughout_has_the_widest_tolerance(
     )
 
     assert tolerance_of(info) == tolerance
+
+
+@pytest.mark.parametrize(
+    ("outputs", "nothing"),
+    [
+        ([f32()], True),
+        ([f32(np.nan, -np.inf), np.zeros((0, 3), np.int64)], True),
+        ([f32(np.nan, 0.0)], False),
+        ([f32(), np.array([0])], False),
+        ([np.array(["cat"])], False),
+        ([], True),
+    ],
+    ids=["empty", "nothing finite", "a zero", "a count", "text", "no output"],
+)
+def test_outputs_without_a_finite_number_judge_nothing(outputs, nothing):
+    assert judges_nothing({str(i): output for i, output in enumerate(outputs)}) is nothing
