@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -110,14 +111,15 @@ class LiteRt(Backend):
             num_threads=options.threads or len(os.sched_getaffinity(0)),
             **_resolver(module, options),
         )
-        if coral is not None:
-            make = partial(_delegated, make, self._delegate(module, coral, model))
         if options.get("kernels", "xnnpack") == "xnnpack":
             log_first_words(module.interpreter)
-        with allocation() as allocated:
-            graph = Graph(make, replace(model, inputs=inputs), content)
-            outputs = _try(graph, model)
-            each_bytes = allocated()
+        with edgetpu.alone if coral is not None else nullcontext():
+            if coral is not None:
+                make = partial(_delegated, make, self._delegate(module, coral, model))
+            with allocation() as allocated:
+                graph = Graph(make, replace(model, inputs=inputs), content)
+                outputs = _try(graph, model)
+                each_bytes = allocated()
         return LiteRtModel(graph, model, device, outputs, each_bytes)
 
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
@@ -188,7 +190,7 @@ class LiteRt(Backend):
             raise BackendFailure(
                 f"litert can not run {model.path} on {coral.device.id}: {reason}", hint=mend(reason)
             )
-        return partial(module.load_delegate, str(library), {"device": coral.option})
+        return partial(edgetpu.opened, coral, library, module.load_delegate)
 
 
 class LiteRtModel(CompiledModel):
@@ -298,11 +300,7 @@ def _fixed_inputs(model: ModelInfo, shapes: Shapes | None) -> tuple[TensorSpec, 
 
 def _delegated(make: Callable[..., Any], delegate: Callable[[], Any]) -> Any:
     """An interpreter with a delegate of its own."""
-    try:
-        made = delegate()
-    except (OSError, ValueError, AttributeError) as exc:
-        raise BackendFailure(f"litert can not open the EdgeTPU: {exc}") from exc
-    return make(experimental_delegates=[made])
+    return make(experimental_delegates=[delegate()])
 
 
 def _placement(model: ModelInfo, device: Device) -> Placement:
