@@ -190,4 +190,6 @@ def _in_words(value: Any) -> str:
 
 
 def _is_number(key: Any) -> bool:
-    return isinstance(key, int) or (key.isdecimal() and len(key) <= _LONGEST_KEY)
+    if isinstance(key, str):
+        return key.isdecimal() and len(key) <= _LONGEST_KEY
+    return isinstance(key, int)
