@@ -65,6 +65,7 @@ class OpenVinoRequest(Request):
         if tell:
             self._infer = partial(infer_and_tell, request)
         self.inputs: dict[str, Array] = {}
+        self._bound_inputs: frozenset[str] = frozenset()
         self._fixed: dict[str, Array] = {}
         self._shape_inputs(shapes)
         for name, (i, spec) in self._outputs.items():
@@ -99,9 +100,9 @@ class OpenVinoRequest(Request):
         try:
             for name, own in self.inputs.items():
                 array = feeds[name]
-                if own.shape == array.shape and (
-                    array.nbytes < _COPY_BYTES or not array.flags.writeable
-                ):
+                small = array.nbytes < _COPY_BYTES or not array.flags.writeable
+                # What is bound is the caller's: it is not written to.
+                if small and own.shape == array.shape and name not in self._bound_inputs:
                     np.copyto(own, array, casting="no")
                     continue
                 lent[name] = self._lend_input(name, array)
@@ -122,6 +123,8 @@ class OpenVinoRequest(Request):
     def _lend_input(self, name: str, array: Array) -> Array:
         """The array that the input is until it is given back: a Tensor keeps nothing alive."""
         _, spec = self._inputs[name]
+        if array.dtype != spec.dtype:
+            raise InputError(f"the input {name!r} can not be {array.dtype}", hint=f"it is {spec}")
         if not spec.accepts(array.shape):
             raise InputError(
                 f"the input {name!r} can not have the shape {array.shape}", hint=f"it is {spec}"
@@ -198,7 +201,10 @@ class OpenVinoRequest(Request):
                 hint="load the model with shapes=, or read request.outputs after each run",
             )
         own = self.inputs[name] if is_input else self._fixed[name]
-        if array is None:
+        bound = self._bound_inputs - {name}
+        if array is not None:
+            bound |= {name}
+        else:
             array = empty_aligned(own.shape, spec.dtype)
             array.fill(0)
         if not isinstance(array, np.ndarray):
@@ -219,6 +225,7 @@ class OpenVinoRequest(Request):
         if is_input:
             self._give_input(name, array)
             self.inputs = {**self.inputs, name: array}
+            self._bound_inputs = bound
         else:
             self._request.set_output_tensor(i, self._tensor[name](array))
             self._fixed = {**self._fixed, name: array}
@@ -243,6 +250,9 @@ class OpenVinoRequest(Request):
             for name, array in self.inputs.items():
                 self._set_input(name, array)
             raise
+        self._bound_inputs = frozenset(
+            name for name in self._bound_inputs if arrays[name] is self.inputs[name]
+        )
         self.inputs = arrays
 
     def _own_output(self, name: str, i: int | None, spec: TensorSpec) -> None:
