@@ -20,6 +20,7 @@ from hwrt.tuning.shapes import typical_shapes
 __all__ = ["Engine", "Loaded", "Origin"]
 
 _LEAST_AT_ONCE = 2
+_LOOK_AGAIN_S = 1.0
 
 
 class Origin(Protocol):
@@ -71,7 +72,8 @@ class Engine:
         self.idle: collections.deque[Request] = collections.deque()
         self.waiting = 0
         self._pool = threading.Condition()
-        self._created = 0
+        # Those of the pool, idle or running.  Weak: what a signal in mid-run throws away is gone.
+        self._requests: weakref.WeakSet[Request] = weakref.WeakSet()
         self._retired = False
         self._ended = False
         self._ending = threading.Lock()
@@ -113,19 +115,17 @@ class Engine:
         """
         limit = self.compiled.max_requests
         with self._pool:
-            if not self.is_open():
-                return None
-            if limit is None or self._created < limit:
-                return self._create()
             # A thread that gives a request back looks at `waiting` after it has done so: either
             # this thread finds the request here, or that thread finds this one waiting.
             self.waiting += 1
             try:
                 while self.is_open():
+                    if limit is None or len(self._requests) < limit:
+                        return self._create()
                     try:
                         return self.idle.pop()
-                    except IndexError:  # noqa: PERF203 - another thread may take it first
-                        self._pool.wait()
+                    except IndexError:  # another thread may take it first
+                        self._wait()
                 return None
             finally:
                 self.waiting -= 1
@@ -200,14 +200,14 @@ class Engine:
         _of_parents.append((self, requests))
 
     def _create(self) -> Request:
-        self._created += 1
-        try:
-            return self.compiled.create_request(
-                {name: shape for name, _, shape in self.expected if shape is not None}
-            )
-        except BaseException:
-            self._created -= 1
-            raise
+        shapes = {name: shape for name, _, shape in self.expected if shape is not None}
+        request = self.compiled.create_request(shapes)
+        self._requests.add(request)
+        return request
+
+    def _wait(self) -> None:
+        # A signal that raises in a run (Ctrl-C) may lose its request or the word that it is idle.
+        self._pool.wait(_LOOK_AGAIN_S)
 
     def _drain(self) -> list[Request]:
         """Every request of the pool, each once its run has ended."""
@@ -218,14 +218,14 @@ class Engine:
             # Threads that waited for a request are told that there will be none.
             self._pool.notify_all()
             try:
-                while self._created:
+                while self._requests:
                     # One by one: a run that began before must not find one that is to be closed.
                     try:
                         drained.append(self.idle.pop())
                     except IndexError:  # noqa: PERF203 - as above
-                        self._pool.wait()
+                        self._wait()
                     else:
-                        self._created -= 1
+                        self._requests.discard(drained[-1])
             finally:
                 self.waiting -= 1
                 self._pool.notify_all()
