@@ -64,6 +64,13 @@ class SessionRequest(Request):
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         names = self._output_names
+        for name, array in feeds.items():
+            # onnxruntime looks at the type alone, and would take the bytes for other numbers.
+            if not array.dtype.isnative:
+                raise InputError(
+                    f"the feed {name!r} is {array.dtype}",
+                    hint="give it in this machine's byte order",
+                )
         try:
             return dict(zip(names, self._core.run(names, feeds, None), strict=True))
         except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
