@@ -85,7 +85,13 @@ class BackendConformance(
             pytest.skip(f"unsupported: {reason}")
 
     @pytest.fixture
-    def compiled(self, backend: Backend, model_format: str, tmp_path: Path) -> Iterator[Compile]:
+    def compiled(
+        self,
+        backend: Backend,
+        model_format: str,
+        tmp_path: Path,
+        request: pytest.FixtureRequest,
+    ) -> Iterator[Compile]:
         if model_format not in backend.formats:
             pytest.skip(f"{backend.name} does not read {model_format}")
         compile_model = Compile(
@@ -94,6 +100,7 @@ class BackendConformance(
             model_format=model_format,
             write=self.writers[model_format],
             folder=tmp_path,
+            is_core=request.node.originalname in CORE,
         )
         yield compile_model
         compile_model.close()
