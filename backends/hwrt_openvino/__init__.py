@@ -43,11 +43,13 @@ from hwrt_openvino.precision import (
     has_integer_form,
     precision_properties,
     serves,
+    wanted_precision,
 )
 from hwrt_openvino.preprocess import fuse
 from hwrt_openvino.request import OpenVinoRequest
-from hwrt_openvino.running import loses_errors
+from hwrt_openvino.running import loses_errors, operator_kind
 
+_NOT_RUN = ("Input", "Output", "Const")
 _KINDS = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
 
 
@@ -99,27 +101,27 @@ class OpenVino(Backend):
     ) -> CompiledModel:
         """The compiled model, from the blob in ``cache_dir`` where that is intact."""
         core = _core()
-        name = _vendor_name(core, device)
-        properties = _properties(core, name, model, options)
-        _refuse_strings(model)
-        if progress is not None and not progress(0.0, f"openvino: compiling for {device}"):
-            raise BackendFailure("the compilation was cancelled")
         blob = cache_dir / "compiled.blob" if cache_dir else None
         try:
+            name = _vendor_name(core, device)
+            properties = _properties(core, name, model, options)
+            _refuse_strings(model)
+            if progress is not None and not progress(0.0, f"openvino: compiling for {device}"):
+                raise BackendFailure("the compilation was cancelled")
             compiled = import_blob(core, blob, name, properties)
+            kept = compiled is not None
             if compiled is None:
                 network = core.read_model(str(model.path))
                 _reshape(network, model, shapes)
                 if preprocess is not None:
                     network = fuse(network, model, preprocess)
                 compiled = core.compile_model(network, name, properties)
-                export_blob(core, compiled, blob, name)
+                kept = export_blob(core, compiled, blob, name)
+            made = OpenVinoModel(compiled, model, device, shapes, preprocess)
         except Exception as exc:  # noqa: BLE001 - openvino raises RuntimeError for everything
             raise_translated(exc, f"openvino can not compile {model.path}")
-        made = OpenVinoModel(compiled, model, device, shapes, preprocess)
-        if blob is not None and blob.is_file():
-            made.artefact = blob
-        wanted = options.precision or "f32"
+        made.artefact = blob if kept else None
+        wanted = wanted_precision(options)
         if not serves(made.precision, wanted):
             raise UnsupportedModel(
                 f"openvino built precision {made.precision} on {device}, not {wanted}",
@@ -130,7 +132,11 @@ class OpenVino(Backend):
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
         """The f32 default, then the reduced precisions that the device computes itself."""
         core = _core()
-        capabilities = core.get_property(_vendor_name(core, device), "OPTIMIZATION_CAPABILITIES")
+        try:
+            name = _vendor_name(core, device)
+            capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+        except RuntimeError as exc:
+            raise_translated(exc, f"openvino does not tell what {device} computes")
         threads = {"threads": limits.threads} if device.kind == "cpu" else {}
         for precision, capability in PRECISIONS.items():
             if capability in capabilities:
@@ -187,7 +193,10 @@ class OpenVinoModel(CompiledModel):
         """
         if self._compiled is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
-        request = self._compiled.create_infer_request()
+        try:
+            request = self._compiled.create_infer_request()
+        except RuntimeError as exc:
+            raise_translated(exc, "openvino can not create a request")
         arguments = (request, self._input_ports, self._output_ports, shapes or {}, raise_translated)
         if any(map(is_packed, (*self._input_ports, *self._output_ports))):
             return PackedRequest(*arguments)
@@ -206,7 +215,11 @@ def raise_translated(exc: BaseException, what: str) -> NoReturn:
         raise exc
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     text = f"{what}: {' '.join(lines) or type(exc).__name__}"
-    if "Unsupported property" in text:
+    wrong_option = (
+        *("Unsupported property", "property key", "Could not read number of streams"),
+        "Unable to cast Python instance",
+    )
+    if any(words in text for words in wrong_option):
         raise InputError(text, hint="options in capitals are OpenVINO's own properties") from exc
     unreadable = (
         *("Unable to read the model", "Failed to parse", "Could not open the file"),
@@ -311,6 +324,11 @@ def _vendor_name(core: Any, device: Device) -> str:
 def _properties(core: Any, name: str, model: ModelInfo, options: Options) -> dict[str, Any]:
     capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
     properties = precision_properties(capabilities, name, model, options)
+    for key, same in (("threads", "INFERENCE_NUM_THREADS"), ("streams", "NUM_STREAMS")):
+        if key in options and same in options:
+            raise InputError(f"the options give both {key} and {same}", hint="give one of them")
+    if "CACHE_DIR" in options:
+        raise InputError("CACHE_DIR is not an option: hwrt has a cache", hint="load(cache=...)")
     for key, value in options.items():
         if key == "threads":
             properties["INFERENCE_NUM_THREADS"] = value
@@ -368,14 +386,11 @@ def _reshape(network: Any, model: ModelInfo, shapes: Shapes | None) -> None:
 
 def _placement(compiled: Any, device: Device) -> Placement:
     used = compiled.get_property("EXECUTION_DEVICES")
-    operators = sum(
-        1
-        for op in compiled.get_runtime_model().get_ops()
-        if op.get_rt_info()["layerType"].astype(str) not in ("Input", "Output", "Const")
-    )
+    kinds = [operator_kind(op) for op in compiled.get_runtime_model().get_ops()]
+    operators = None if None in kinds else sum(kind not in _NOT_RUN for kind in kinds)
     ids = []
     for name in used:
         kind, _, index = name.strip("()").partition(".")
         ids.append(f"{_KINDS.get(kind, kind.lower())}:{int(index or device.index)}")
-    counts = (operators,) if len(ids) == 1 else (None,) * len(ids)
+    counts: tuple[int | None, ...] = (operators,) if len(ids) == 1 else (None,) * len(ids)
     return Placement(dict(zip(ids, counts, strict=True)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["infer_and_tell", "loses_errors"]
+__all__ = ["infer_and_tell", "loses_errors", "operator_kind"]
 
 # What the CPU plugin calls the operators that raise nothing where every shape is fixed: they check
 # no value.  Others do, such as the indices of ScatterUpdate, or hold a graph, such as If.
@@ -31,10 +31,19 @@ def loses_errors(compiled: Any) -> bool:
     if compiled.get_property("INFERENCE_NUM_THREADS") != 1:
         return False
     return any(
-        op.get_rt_info()["layerType"].astype(str) not in _QUIET
+        operator_kind(op) not in _QUIET
         or any(port.get_partial_shape().is_dynamic for port in op.outputs())
         for op in compiled.get_runtime_model().get_ops()
     )
+
+
+def operator_kind(op: Any) -> str | None:
+    """What the device runs an operator of the runtime model as; None where it does not tell.
+
+    The NPU does not: its runtime model is one of inputs and outputs alone.
+    """
+    info = op.get_rt_info()
+    return str(info["layerType"].astype(str)) if "layerType" in info else None
 
 
 def infer_and_tell(request: Any) -> None:
