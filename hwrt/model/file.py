@@ -8,8 +8,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hwrt.errors import InputError, ModelError
 
-__all__ = ["Malformed", "external_file", "refuse_pointer", "regular_file"]
+__all__ = ["MOST_LOCATIONS", "Malformed", "external_file", "refuse_pointer", "regular_file"]
 
+MOST_LOCATIONS = 4096
+"""In how many external places a model may keep its data.  Each takes a dozen calls of the system,
+and one file has names without number: ``w``, ``./w``, ``.//w``."""
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
