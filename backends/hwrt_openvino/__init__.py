@@ -249,12 +249,12 @@ def _core() -> Any:
             try:
                 with _without_telemetry():
                     from openvino import Core
-            except ImportError as exc:
+                _the_core = Core()
+            except Exception as exc:
                 raise BackendUnavailable(
-                    f"openvino is installed but does not import: {exc}",
+                    f"openvino is installed but does not start: {type(exc).__name__}: {exc}",
                     hint="pip install --force-reinstall openvino",
                 ) from exc
-            _the_core = Core()
         return _the_core
 
 
@@ -291,9 +291,10 @@ os.register_at_fork(after_in_child=_forget_core)
 
 def _package_folder() -> Path:
     spec = importlib.util.find_spec("openvino")
-    if spec is None or not spec.submodule_search_locations:
+    # A folder of that name alone is what uninstalling may leave behind.
+    if spec is None or not spec.has_location:
         raise BackendUnavailable("openvino is not installed", hint="pip install openvino")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return Path(next(iter(spec.submodule_search_locations or ())))
 
 
 def _device(core: Any, name: str, kind: str, index: int) -> Device:

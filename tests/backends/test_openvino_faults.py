@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -11,6 +12,7 @@ import pytest
 import hwrt_openvino
 from hwrt.backend import (
     BackendFailure,
+    BackendUnavailable,
     Device,
     InputError,
     Limits,
@@ -83,6 +85,29 @@ def test_option_that_writes_elsewhere_than_below_cache_dir_is_refused(
 def test_empty_precision_is_refused(model: ModelInfo) -> None:
     with pytest.raises(UnsupportedModel, match="precision ''"):
         OpenVino().compile(model, CPU, options=Options(precision=""))
+
+
+# -- a vendor that is not there -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("", "not installed"), ("raise OSError('libtbb')", "does not start: OSError: libtbb")],
+    ids=["bare folder", "broken"],
+)
+def test_what_is_no_sound_openvino_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
+) -> None:
+    (tmp_path / "openvino").mkdir()
+    if code:
+        (tmp_path / "openvino" / "__init__.py").write_text(code, encoding="utf-8")
+    for name in [key for key in sys.modules if key.partition(".")[0] == "openvino"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(hwrt_openvino, "_the_core", None)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+
+    with pytest.raises(BackendUnavailable, match=said):
+        OpenVino().devices()
 
 
 # -- a vendor that fails ------------------------------------------------------------------------
