@@ -31,7 +31,13 @@ def regular_file(source: str | os.PathLike[str]) -> Path:
     """
     if not isinstance(source, str | os.PathLike) or isinstance(os.fspath(source), bytes):
         raise InputError(f"the model is {source!r:.80}, not a path", hint="give a str or a Path")
-    path = Path(source).absolute()
+    try:
+        path = Path(source).absolute()
+    except OSError as exc:
+        raise ModelError(
+            f"the model {str(source)!r} lies in the working folder, which is gone: {exc}",
+            hint="change to another folder, or give the whole path",
+        ) from exc
     remedy = "check the path and this user's rights"
     if not Path(source).is_absolute():
         remedy += f"; the path is relative to {Path.cwd()}"
