@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +71,44 @@ def test_a_sample_is_any_array_that_a_feed_may_be() -> None:
 def test_what_are_no_samples_is_said(samples: object, expected: str) -> None:
     with pytest.raises(InputError, match=expected):
         user_feeds(samples, [MATRIX], limit=1)  # type: ignore[arg-type]
+
+
+def npz_bytes() -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, matrix=np.ones((2, 3), np.float32))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.npy", b""),
+        ("a.npy", b"1 2 3\n"),
+        ("a.npy", npz_bytes()),
+        ("a.npy", b"\x93NUMPY\x01\x00\x08\x00{'descr'"),
+        ("a.npz", b""),
+        ("a.npz", b"PK\x03\x04 and no more"),
+        ("a.npz", npz_bytes()[:150] + b"\xff" * 8 + npz_bytes()[158:]),
+        ("a.npz", npz_bytes().replace(b"\x08\x00\x00\x00!\x00", b"\x63\x00\x00\x00!\x00")),
+    ],
+    ids=["empty", "text", "npz", "cut", "empty npz", "cut npz", "damaged npz", "foreign npz"],
+)
+def test_a_sample_file_that_can_not_be_read_is_an_input_error(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(InputError, match=rf"{name} can not be read: .*numpy\.savez"):
+        user_feeds(tmp_path, [MATRIX], limit=1)
+
+
+def test_the_samples_of_a_folder_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    np.save(tmp_path / "1.npy", np.full((2, 3), 1, np.float32))
+    np.savez(tmp_path / "2.npz", matrix=np.full((2, 3), 2, np.float32))
+
+    feeds = user_feeds(tmp_path, [MATRIX], limit=16)
+
+    assert [found["matrix"][0, 0] for found in feeds] == [1, 2]
 
 
 def test_random_integers_that_stand_for_numbers_use_all_levels() -> None:
