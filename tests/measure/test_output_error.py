@@ -201,74 +201,6 @@ def test_nan_is_not_within_any_tolerance():
     assert within(errors, Tolerance(relative_l2=1e9, agreement=0.0)) is not None
 
 
-def yolo_output():
-    """Boxes of an image of 640 pixels above the scores of 8 classes, most of them near nothing."""
-    generator = np.random.default_rng(3)
-    boxes = generator.uniform(100, 600, size=(1, 4, 400))
-    scores = generator.uniform(0, 1e-7, size=(1, 8, 400))
-    scores[0, 2, 7] = 0.04
-    return np.concatenate([boxes, scores], axis=1).astype(np.float32)
-
-
-def test_scores_that_are_wrong_beside_large_coordinates_are_not_within():
-    reference = yolo_output()
-    without = reference.copy()
-    without[:, 4:] = 0
-
-    errors = compare({"y": without}, {"y": reference})
-
-    assert errors["y"].relative_l2 < F32.relative_l2
-    assert errors["y"].slice_l2 > 0.8
-    assert "a part of it is wrong" in within(errors, F32)
-    assert "a part of it is wrong" in within(errors, QUANTIZED)
-
-
-@pytest.mark.parametrize("axes", [(0, 1, 2), (0, 2, 1), (1, 0, 2)])
-def test_the_wrong_part_is_found_along_every_dimension(axes):
-    reference = yolo_output()
-    wrong = reference.copy()
-    wrong[:, 6] = 0
-
-    errors = compare({"y": wrong.transpose(axes)}, {"y": reference.transpose(axes)})
-
-    assert within(errors) is not None
-
-
-def test_the_rounding_of_what_all_but_vanishes_is_within():
-    reference = yolo_output()
-    rounded = reference.copy()
-    rounded[0, 4] *= 3
-
-    assert within(compare({"y": rounded}, {"y": reference})) is None
-
-
-def test_a_single_logit_is_no_part_that_is_judged_alone():
-    reference = np.linspace(-5, 5, 1001, dtype=np.float32)[None]
-    output = reference.copy()
-    output[0, 500] = 1e-5
-
-    errors = compare({"y": output}, {"y": reference})
-
-    assert errors["y"].slice_l2 is None
-    assert within(errors) is None
-
-
-def test_an_odd_value_that_both_have_does_not_hide_a_wrong_part():
-    reference = yolo_output()
-    reference[0, 0, 0] = np.inf
-    without = reference.copy()
-    without[:, 4:] = 0
-
-    assert within(compare({"y": reference}, {"y": reference})) is None
-    assert "a part of it is wrong" in within(compare({"y": without}, {"y": reference}))
-
-
-def test_a_reference_of_zeros_has_no_slices():
-    zeros = np.zeros((2, 20), np.float32)
-
-    assert error_of(zeros, zeros) == OutputError(0.0, 0.0)
-
-
 def test_scales_that_do_not_fit_the_output_are_told():
     q = np.ones((2, 3), np.int8)
 
@@ -376,11 +308,13 @@ def test_integers_that_stand_for_numbers_are_compared_as_these():
     assert error.agreement is None
 
 
-def test_each_channel_has_its_own_scale():
-    reference = np.array([[1, 1], [1, 1]], np.int8)
-    output = np.array([[1, 2], [1, 1]], np.int8)
+@pytest.mark.parametrize(("axis", "scale"), [(0, (0.5, 8.0)), (1, (0.5, 8.0, 0.5))])
+def test_each_channel_has_its_own_scale(axis, scale):
+    reference = np.array([[1, 1, 1], [1, 1, 1]], np.int8)
+    output = np.array([[1, 1, 1], [1, 2, 1]], np.int8)
+    specs = quantized(scale, (0,) * len(scale), axis)
 
-    error = compare({"y": output}, {"y": reference}, quantized((0.5, 8.0), (0, 0), 1))["y"]
+    error = compare({"y": output}, {"y": reference}, specs)["y"]
 
     assert error.max_abs == 8.0
 
@@ -403,22 +337,30 @@ def test_a_wrong_quantized_model_is_not_within_the_tolerance_of_a_right_one():
     assert "exceeds 0.1" in within(compare(wrong, reference, specs), INTEGER)
 
 
+PLAIN = TensorSpec("x", np.dtype(np.float32), (2,))
+SCALED = TensorSpec("x", np.dtype(np.int8), (2,), quantization=Quantization((0.1,), (0,)))
+
+
 @pytest.mark.parametrize(
     ("quantized_file", "borders", "tolerance"),
-    [(False, None, F32), (True, None, QUANTIZED), (True, Quantization((0.1,), (0,)), INTEGER)],
-    ids=["floats", "quantised within", "integers throughout"],
+    [
+        (False, (PLAIN, PLAIN), F32),
+        (True, (PLAIN, PLAIN), QUANTIZED),
+        (True, (SCALED, PLAIN), INTEGER),
+        (True, (PLAIN, SCALED), INTEGER),
+    ],
+    ids=["floats", "quantised within", "integers in", "integers out"],
 )
 def test_only_a_model_of_integers_throughout_has_the_widest_tolerance(
     quantized_file, borders, tolerance
 ):
-    spec = TensorSpec("y", np.dtype(np.int8), (2,), quantization=borders)
     info = ModelInfo(
         path=Path("m"),
         format="f",
         sha256="",
         size_bytes=1,
-        inputs=(),
-        outputs=(spec,),
+        inputs=borders[:1],
+        outputs=borders[1:],
         quantized=quantized_file,
     )
 
