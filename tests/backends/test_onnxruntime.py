@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gc
 import sys
 import weakref
@@ -24,7 +25,7 @@ from hwrt.backend import (
 )
 from hwrt.model import read
 from hwrt.testing import BackendConformance, Graph, graphs, node, tensor
-from hwrt.testing.checking import Compile, check, noise
+from hwrt.testing.checking import Compile, check, check_request, noise
 from hwrt_onnxruntime import OnnxRuntime, diagnosis
 from hwrt_onnxruntime.diagnosis import findings
 
@@ -64,6 +65,14 @@ class TestOnnxRuntime(BackendConformance):
 
         assert request.outputs["y"] is mine
         np.testing.assert_array_equal([1, 0, 2], mine)
+
+    def test_output_may_be_larger_than_its_file_states(self, compiled: Compile) -> None:
+        graph = graphs.relu(("N", 3))
+        stated = dataclasses.replace(graph, outputs=(tensor("y", "f4", (1, 3)),))
+        request = compiled(stated).create_request({"x": (4, 3)})
+        request.bind("y", None)
+
+        check_request(request, graph, {"x": noise((4, 3))})
 
     def test_output_of_open_shape_has_no_value_before_a_run(self, compiled: Compile) -> None:
         request = compiled(graphs.arg_where()).create_request()
