@@ -178,8 +178,8 @@ def _is_zoo(source: ModelSource) -> bool:
 
 def _is_plan_file(source: ModelSource) -> bool:
     """True for a file that begins as JSON does and no model."""
-    if isinstance(source, bytes | bytearray | memoryview) or _is_zoo(source):
-        return False
+    if not isinstance(source, str | os.PathLike) or _is_zoo(source):
+        return False  # what it is instead, open_model says
     path = Path(source)
     try:
         if not path.is_file():

@@ -15,7 +15,7 @@ from hwrt.session.feeds import checked_feeds, first_shape
 from hwrt.spec import ModelInfo
 from hwrt.tuning.feeds import random_feeds
 from hwrt.tuning.plan import Plan
-from hwrt.tuning.shapes import typical_shapes
+from hwrt.tuning.shapes import check_shapes, typical_shapes
 
 __all__ = ["Engine", "Loaded", "Origin"]
 
@@ -139,13 +139,14 @@ class Engine:
     def lend(self, shapes: Mapping[str, tuple[int, ...]] | None) -> Request | None:
         """A request of the caller's own, which keeps the engine open until it is closed.
 
-        None once the engine is retired.
+        None once the engine is retired.  Raises InputError for shapes that do not fit the inputs.
         """
-        typical = typical_shapes(self.info.inputs, self.plan.shapes or {})
+        given = check_shapes(self.info, shapes)
+        typical = typical_shapes(self.info.inputs, {**(self.plan.shapes or {}), **given})
         with self._pool:
             if self._retired:
                 return None
-            request = self.compiled.create_request({**typical, **(shapes or {})})
+            request = self.compiled.create_request(typical)
             self._lent.add(request)
         # An attribute of the instance hides the method of the class.
         vars(request)["close"] = functools.partial(_close_lent, self, weakref.ref(request))
