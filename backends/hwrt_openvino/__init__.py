@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from hwrt.backend import (
     Backend,
@@ -18,10 +18,8 @@ from hwrt.backend import (
     CompiledModel,
     Device,
     Finding,
-    HwrtError,
     InputError,
     Limits,
-    ModelError,
     ModelInfo,
     Options,
     Placement,
@@ -35,6 +33,7 @@ from hwrt.backend import (
 )
 from hwrt_openvino.blob import export_blob, import_blob
 from hwrt_openvino.diagnosis import findings
+from hwrt_openvino.faults import raise_translated
 from hwrt_openvino.packed_request import PackedRequest
 from hwrt_openvino.ports import is_packed, known_name, ports_of, with_dropped, with_shared
 from hwrt_openvino.precision import (
@@ -58,7 +57,8 @@ class OpenVino(Backend):
 
     ``precision`` is "f32" unless asked otherwise: OpenVINO's own default is the fastest the device
     has (bf16 on many CPUs; integer kernels for a quantised model, which is "int8" here).  Options
-    in capitals are OpenVINO's own properties, passed as they are.
+    in capitals are OpenVINO's own properties, passed as they are; CACHE_DIR is not among them.  The
+    CPU plugin computes float64 in float32, and integers of 64 bits in int32.
     """
 
     name: ClassVar[str] = "openvino"
@@ -204,36 +204,6 @@ class OpenVinoModel(CompiledModel):
 
     def close(self) -> None:
         self._compiled = None
-
-
-def raise_translated(exc: BaseException, what: str) -> NoReturn:
-    """Raise the hwrt error that says what this exception of openvino means.
-
-    Everything fails with RuntimeError, so the text has to tell.
-    """
-    if isinstance(exc, HwrtError):
-        raise exc
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    text = f"{what}: {' '.join(lines) or type(exc).__name__}"
-    wrong_option = (
-        *("Unsupported property", "property key", "Could not read number of streams"),
-        "Unable to cast Python instance",
-    )
-    if any(words in text for words in wrong_option):
-        raise InputError(text, hint="options in capitals are OpenVINO's own properties") from exc
-    unreadable = (
-        *("Unable to read the model", "Failed to parse", "Could not open the file"),
-        "is corrupted or malformed",
-    )
-    if any(words in text for words in unreadable):
-        raise ModelError(text, hint="check the file with `hwrt inspect`") from exc
-    unsupported = (
-        *("not support", "unsupported", "opconversionfailure", "notimplemented"),
-        "unexpected type",
-    )
-    if any(word in text.lower() for word in unsupported):
-        raise UnsupportedModel(text) from exc
-    raise BackendFailure(text) from exc
 
 
 _lock = threading.Lock()

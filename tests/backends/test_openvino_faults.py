@@ -134,6 +134,18 @@ def test_compiled_model_that_tells_nothing_is_a_backend_failure(
         OpenVino().compile(model, CPU, options=Options())
 
 
+def test_folder_of_the_model_does_not_tell_what_a_fault_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "not supported"
+    folder.mkdir()
+    model = read(write_onnx(graphs.relu(), folder / "model.onnx"))
+    monkeypatch.setattr(openvino.Core, "compile_model", fail)
+
+    with pytest.raises(BackendFailure, match="not supported"):
+        OpenVino().compile(model, CPU, options=Options())
+
+
 def test_request_that_can_not_be_created_is_a_backend_failure(
     model: ModelInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
