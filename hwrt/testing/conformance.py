@@ -48,7 +48,8 @@ class BackendConformance(
     ``pytest.importorskip``: absent is a skip, broken a failure.
 
     Every test that needs a model runs once for each format that the backend reads and ``writers``
-    can write.  What a format has no word for is skipped, "tflite: ..." being the reason.
+    can write.  What a format has no word for is skipped, "tflite: ..." being the reason, or fails
+    where it is of the core.
 
     It covers: stamp, devices, options, precision and placement against what is true; values against
     NumPy over dtypes, ranks, scalars, no elements, NaN, many tensors, int8; shapes that are
