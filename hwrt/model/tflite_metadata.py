@@ -172,7 +172,7 @@ def _exported(archive: ZipTrailer | None) -> dict[str, str]:
                 return {str(key): _in_words(value) for key, value in document.items()}
             raise ValueError("it holds no mapping")
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as exc:
-            _log.warning("the model's %s is left out: %r", name, exc)
+            _log.warning("the model's %s is left out: %.200r", name, exc)
     return {}
 
 
