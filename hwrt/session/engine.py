@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import threading
 import weakref
@@ -175,23 +176,18 @@ class Engine:
 
         The compiled model is closed with the last lent request.
         """
-        with self._ending:
+        with self._ending, contextlib.ExitStack() as stack:
+            # What is pushed runs in turn, the last first, whatever another of them raises.
+            stack.callback(self._end)
             for request in self._drain():
-                request.close()
-            with self._pool:
-                self._ended = True
-                unused = not self._lent
-            if unused:
-                self._shut()
+                stack.callback(request.close)
 
     def close(self) -> None:
         """Retire, and close what is lent."""
-        self.retire()
-        with self._pool:
-            lent = list(self._lent)
-        for request in lent:
-            request.close()
-        self._shut()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._shut)
+            stack.callback(self._close_lent)
+            self.retire()
 
     def disable(self, reason: str, *, hint: str) -> None:
         """Make every request refuse, and keep this engine for ever: its threads are another's."""
@@ -231,6 +227,20 @@ class Engine:
                 self.waiting -= 1
                 self._pool.notify_all()
         return drained
+
+    def _end(self) -> None:
+        with self._pool:
+            self._ended = True
+            unused = not self._lent
+        if unused:
+            self._shut()
+
+    def _close_lent(self) -> None:
+        with self._pool:
+            lent = list(self._lent)
+        with contextlib.ExitStack() as stack:
+            for request in lent:
+                stack.callback(request.close)
 
     def _return(self, request: Request) -> None:
         with self._pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -194,9 +195,10 @@ class Session:
             self._closed = True
         refuse = _refusal(_CLOSED, _CLOSED_HINT)
         vars(self)["run"] = refuse
-        self._submissions.close()
-        for engine in (self._engine, *self._replaced):
-            engine.close()
+        with contextlib.ExitStack() as stack:
+            for engine in (self._engine, *self._replaced):
+                stack.callback(engine.close)
+            self._submissions.close()
 
     def __enter__(self: _S) -> _S:  # noqa: PYI019 - typing.Self is of Python 3.11
         return self

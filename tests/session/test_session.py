@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import hwrt
-from hwrt.errors import InputError, SessionError
+from hwrt.errors import BackendFailure, InputError, SessionError
 from hwrt.session import Session
 from hwrt.spec import TensorSpec
 
@@ -267,6 +267,26 @@ def test_threads_that_wait_for_a_request_are_told_when_the_session_closes() -> N
         assert first.result()["y"][0, 0] == 2
         outcome = second.exception()
         assert outcome is None or isinstance(outcome, SessionError)
+
+
+def test_a_request_that_does_not_close_keeps_nothing_else_open() -> None:
+    def fail() -> None:
+        raise BackendFailure("the driver is gone")
+
+    model = Model()
+    session = session_of(model)
+    pooled = [session._engine.take() for _ in range(2)]
+    session._engine.idle.extend(filter(None, pooled))
+    lent = session.request()
+    for request in model.requests[:1]:
+        request.close = fail  # type: ignore[method-assign]
+    with pytest.raises(BackendFailure, match="the driver is gone"):
+        session.close()
+
+    assert model.closed == 1
+    for request in (model.requests[1], lent):
+        with pytest.raises(SessionError, match="this request is closed"):
+            request.infer({"x": ONES})
 
 
 def test_requests_are_closed_with_their_session() -> None:
