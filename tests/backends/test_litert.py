@@ -221,6 +221,30 @@ def test_what_is_said_before_a_crash_in_the_first_compile_is_on_stderr(tmp_path:
     assert (done.returncode, done.stderr) == (3, "F0000 the very reason\n")
 
 
+def test_lock_that_another_thread_has_is_free_in_a_forked_child() -> None:
+    code = (
+        "import os, signal, threading\n"
+        "from hwrt_litert.lock import Lock\n"
+        "lock, held, done = Lock(), threading.Event(), threading.Event()\n"
+        "def hold():\n"
+        "    with lock:\n"
+        "        held.set(); done.wait()\n"
+        "threading.Thread(target=hold).start()\n"
+        "held.wait()\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    signal.alarm(20)\n"
+        "    with lock:\n"
+        "        os._exit(0)\n"
+        "print(os.waitpid(child, 0)[1])\n"
+        "done.set()\n"
+    )
+    arguments = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "0\n"
+
+
 def test_absent_vendor_is_unavailable_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vendor, "PACKAGES", (("no_such_package", "no_such_package.interpreter"),))
 
