@@ -36,7 +36,8 @@ class Session:
     Any thread may use it, also at the same time: each run takes a request from a pool that grows to
     what the backend can serve at once.  ``run`` makes no thread; ``submit`` and ``arun`` do when
     they are first called.  Closing it waits for runs that have begun or were submitted; without
-    that, the interpreter runs what was submitted before it exits.
+    that, the interpreter runs what was submitted before it exits.  Close what daemon threads run:
+    it waits for none of these, and vendors abort the process there.
 
     A session can be pickled and copied: the copy is loaded anew by the same plan, in its process.
     A process forked off can not use it, and raises SessionError.
