@@ -42,7 +42,7 @@ _FILE_BYTES_PER_STEP = 24
 _MOST_STEPS = 600_000
 """A file is granted the free steps and one for each of so many of its bytes, up to the most.
 Networks take one for 28 bytes and more around their weights.  4 MB that refer to each other as
-often as they may are refused after a second, a file of any size after three."""
+often as they may are refused after a second, a file of any size after a few."""
 _NUMBERS_PER_SCANNED_BYTE = 4
 """How many numbers that are looked at and dropped count as one byte: large quantised networks have
 millions of scales."""
