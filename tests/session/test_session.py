@@ -269,24 +269,39 @@ def test_threads_that_wait_for_a_request_are_told_when_the_session_closes() -> N
         assert outcome is None or isinstance(outcome, SessionError)
 
 
-def test_a_request_that_does_not_close_keeps_nothing_else_open() -> None:
-    def fail() -> None:
+class Stuck(Doubling):
+    def close(self) -> None:
         raise BackendFailure("the driver is gone")
 
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_request_that_does_not_close_keeps_nothing_else_open(place: int) -> None:
     model = Model()
     session = session_of(model)
-    pooled = [session._engine.take() for _ in range(2)]
-    session._engine.idle.extend(filter(None, pooled))
     lent = session.request()
-    for request in model.requests[:1]:
-        request.close = fail  # type: ignore[method-assign]
+    pooled = [Doubling(model), Doubling(model)]
+    other, pooled[place] = pooled[place - 1], Stuck(model)
+    session._engine.idle.extend(pooled)
+    session._engine._requests.update(pooled)
     with pytest.raises(BackendFailure, match="the driver is gone"):
         session.close()
 
     assert model.closed == 1
-    for request in (model.requests[1], lent):
+    for request in (other, lent):
         with pytest.raises(SessionError, match="this request is closed"):
             request.infer({"x": ONES})
+
+
+def test_an_engine_is_retired_whole_where_a_request_does_not_close() -> None:
+    model = Model()
+    engine = session_of(model)._engine
+    stuck = Stuck(model)
+    engine.idle.append(stuck)
+    engine._requests.add(stuck)
+    with pytest.raises(BackendFailure, match="the driver is gone"):
+        engine.retire()
+
+    assert model.closed == 1
 
 
 def test_requests_are_closed_with_their_session() -> None:
