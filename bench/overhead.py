@@ -2,6 +2,7 @@
 
 Each pair is timed in turn within one process and one run, so that drift of the machine meets both;
 the medians over all rounds are reported; ratio and difference are those of each round's two.
+Ours and the vendor's must answer alike before they are timed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -207,14 +209,17 @@ def pairs(
     session: hwrt.Session,
     feed: np.ndarray,
     bound: Call,
-    usual: Call,
+    usual: Callable[[], Any],
     usual_name: str,
     small_rule: dict[str, float],
     runs: int,
 ) -> Iterator[Pair]:
     request = session.request()
     np.copyto(request.inputs["x"], feed)
+    request.run()
     name = session.plan.backend
+    for ours in (request.outputs["y"], session.run({"x": feed})["y"]):
+        np.testing.assert_array_equal(ours, first(usual()), err_msg=name)
     small = feed.nbytes < 1 << 16
     if small:
         yield Pair(f"{name} bound, Request.run", request.run, bound, runs, plus_us=0.15)
@@ -226,6 +231,11 @@ def pairs(
         runs,
         **(small_rule if small else {"times": 1.03}),
     )
+
+
+def first(outputs: Any) -> np.ndarray:
+    """The only output of a vendor's call, which gives a list or a mapping."""
+    return outputs[0] if isinstance(outputs, list) else next(iter(outputs.values()))
 
 
 def per_call_us(call: Call, runs: int) -> float:

@@ -65,7 +65,10 @@ def host_array(value: Any, name: str) -> NDArray[Any]:
         if shared is not None:
             return shared
     if hasattr(value, "__array_interface__"):
-        return np.asarray(value)
+        try:
+            return np.asarray(value)
+        except Exception as exc:
+            raise _no_array(value, what, exc) from exc
     raise InputError(
         f"{what} is a {type(value).__name__}, whose memory can not be used in place"
         f"{f': {fault}' if fault else ''}",

@@ -39,13 +39,19 @@ class BackendStatus:
 def names() -> tuple[str, ...]:
     """The names of the installed backends, in alphabetical order.
 
-    ``HWRT_BACKENDS=a,b`` limits them; a name in it that is not installed is an InputError.
+    ``HWRT_BACKENDS=a,b`` limits them; a name in it that is not installed is an InputError, and so
+    is a value without a name.
     """
     installed = tuple(sorted(_entry_points()))
     wanted = os.environ.get("HWRT_BACKENDS")
     if not wanted:
         return installed
     chosen = [name.strip() for name in wanted.split(",") if name.strip()]
+    if not chosen:
+        raise InputError(
+            f"HWRT_BACKENDS is {wanted!r}, which names no backend",
+            hint="give names with commas between them, or unset it",
+        )
     for name in chosen:
         if name not in installed:
             raise InputError(

@@ -132,6 +132,15 @@ def test_the_array_interface_is_shared(read: Any) -> None:
     assert np.shares_memory(read(Interface(array), "x"), array)
 
 
+@BOTH
+def test_a_wrong_array_interface_is_refused_with_the_reason(read: Any) -> None:
+    wrong = Interface(np.ones(3))
+    wrong.__array_interface__ = {"shape": (3,), "version": 3}  # type: ignore[assignment]
+
+    with pytest.raises(InputError, match=r"'x', a Interface, .* typestr"):
+        read(wrong, "x")
+
+
 def test_a_feed_may_be_what_converts_itself_a_list_or_a_number() -> None:
     np.testing.assert_array_equal(feed_array(Converts(), "x"), np.arange(3.0))
     np.testing.assert_array_equal(feed_array([1, 2], "x"), np.array([1, 2]))

@@ -238,6 +238,18 @@ def test_samples_are_what_candidates_are_judged_on(install: Install, relu_model:
     assert session.plan.backend == "wrong"
 
 
+def test_a_folder_of_samples_is_found_from_another_folder(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "a.npy", np.ones((1, 16), np.float32))
+    monkeypatch.chdir(tmp_path)
+    session = hwrt.load(model, threads=1, samples=".")
+    monkeypatch.chdir("/")
+    session.replace(model)
+
+    assert session.plan.key.samples is not None
+
+
 def test_a_folder_of_samples_is_read(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "samples"
     folder.mkdir()
@@ -266,6 +278,14 @@ def test_a_folder_of_samples_is_read(model: Path, tmp_path: Path) -> None:
         ({"samples": "no-such-folder"}, "which is no folder"),
         ({"max_memory_mb": 0}, "max_memory_mb is 0"),
         ({"budget_s": -1}, "budget_s is -1"),
+        ({"budget_s": "long"}, "budget_s is 'long'"),
+        ({"backend": 5}, "backend is 5"),
+        ({"options": 5}, "options is 5"),
+        ({"shapes": 5}, "shapes is 5"),
+        ({"cache": None}, "cache is None"),
+        ({"progress": 5}, "progress is 5"),
+        ({"plan": 5}, "the plan 5 can not be read"),
+        ({"plan": "a\0b"}, "can not be read: embedded null byte"),
         ({"plan": "p.json", "options": {}}, "plan= and options= were given together"),
         ({"plan": "p.json", "samples": []}, "plan= and samples= were given together"),
         ({"plan": "p.json", "tune": "sometimes"}, "tune is 'sometimes'"),

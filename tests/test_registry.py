@@ -249,6 +249,16 @@ def test_hwrt_backends_with_an_unknown_name_is_an_input_error(
         registry.names()
 
 
+@pytest.mark.parametrize("value", [",", " "])
+def test_hwrt_backends_without_a_name_is_an_input_error(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HWRT_BACKENDS", value)
+
+    with pytest.raises(InputError, match="which names no backend"):
+        registry.names()
+
+
 def test_empty_hwrt_backends_limits_nothing(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,9 +32,9 @@ from hwrt.backend import (
 from hwrt_litert import edgetpu, vendor
 from hwrt_litert.diagnosis import findings, mend
 from hwrt_litert.graph import Graph, memory_of
-from hwrt_litert.memory import available_bytes, data_bytes, requests_that_fit
+from hwrt_litert.memory import allocation, available_bytes, requests_that_fit
 from hwrt_litert.request import LiteRtRequest, allocate, first_shapes
-from hwrt_litert.words import first_words_logged
+from hwrt_litert.words import log_first_words
 
 # hwrt's name of a set of kernels -> the vendor's op resolver.
 _KERNELS = {
@@ -41,9 +42,18 @@ _KERNELS = {
     "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
     "reference": "BUILTIN_REF",
 }
+# Of an int of C, as which it is handed over.
+_MOST_THREADS = (1 << 31) - 1
 _KNOWN = frozenset({"precision", "threads", "kernels"})
 # A model with these gives another answer to the same feeds each time, so one request has to serve.
-_STATEFUL = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
+_STATEFUL = frozenset(
+    (
+        *("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"),
+        # They keep their state in variable tensors, of which the Interpreter says nothing.
+        *("LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN"),
+        *("BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN"),
+    )
+)
 
 
 class LiteRt(Backend):
@@ -101,13 +111,16 @@ class LiteRt(Backend):
             num_threads=options.threads or len(os.sched_getaffinity(0)),
             **_resolver(module, options),
         )
-        if coral is not None:
-            make = partial(_delegated, make, self._delegate(module, coral, model))
-        before = data_bytes()
-        with first_words_logged():
-            graph = Graph(make, replace(model, inputs=inputs), content)
-            outputs = _try(graph, model)
-        return LiteRtModel(graph, model, device, outputs, data_bytes() - before)
+        if options.get("kernels", "xnnpack") == "xnnpack":
+            log_first_words(module.interpreter)
+        with edgetpu.alone if coral is not None else nullcontext():
+            if coral is not None:
+                make = partial(_delegated, make, self._delegate(module, coral, model))
+            with allocation() as allocated:
+                graph = Graph(make, replace(model, inputs=inputs), content)
+                outputs = _try(graph, model)
+                each_bytes = allocated()
+        return LiteRtModel(graph, model, device, outputs, each_bytes)
 
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
         """XNNPACK, then on the CPU LiteRT's own kernels, which win on some operators.
@@ -177,7 +190,7 @@ class LiteRt(Backend):
             raise BackendFailure(
                 f"litert can not run {model.path} on {coral.device.id}: {reason}", hint=mend(reason)
             )
-        return partial(module.load_delegate, str(library), {"device": coral.option})
+        return partial(edgetpu.opened, coral, library, module.load_delegate)
 
 
 class LiteRtModel(CompiledModel):
@@ -204,9 +217,10 @@ class LiteRtModel(CompiledModel):
 
     def create_request(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> LiteRtRequest:
         """A request over an interpreter of its own."""
-        if self._graph is None:
+        graph = self._graph  # another thread may close this model meanwhile
+        if graph is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
-        return LiteRtRequest(self._graph, shapes or {})
+        return LiteRtRequest(graph, shapes or {})
 
     def close(self) -> None:
         self._graph = None
@@ -235,6 +249,10 @@ def _check(model: ModelInfo, device: Device, options: Options) -> None:
         raise UnsupportedModel(
             f"litert runs {model.path.name} in {_precision(model)}, not {options.precision!r}",
             hint="a file's precision is chosen when it is converted",
+        )
+    if (options.threads or 1) > _MOST_THREADS:
+        raise InputError(
+            f"threads is {options.threads}", hint=f"litert takes at most {_MOST_THREADS}"
         )
     if options.get("kernels", "xnnpack") not in _KERNELS:
         raise InputError(
@@ -282,11 +300,7 @@ def _fixed_inputs(model: ModelInfo, shapes: Shapes | None) -> tuple[TensorSpec, 
 
 def _delegated(make: Callable[..., Any], delegate: Callable[[], Any]) -> Any:
     """An interpreter with a delegate of its own."""
-    try:
-        made = delegate()
-    except (OSError, ValueError, AttributeError) as exc:
-        raise BackendFailure(f"litert can not open the EdgeTPU: {exc}") from exc
-    return make(experimental_delegates=[made])
+    return make(experimental_delegates=[delegate()])
 
 
 def _placement(model: ModelInfo, device: Device) -> Placement:
@@ -305,8 +319,6 @@ def _build(library: Path) -> str:
 
 def _try(graph: Graph, model: ModelInfo) -> tuple[TensorSpec, ...]:
     """Lay out the spare interpreter, so that faults show; the outputs' specs, shapes as known."""
-    if not graph.is_first:
-        return model.outputs
     (interpreter,) = graph.spare
     try:
         allocate(interpreter, graph, first_shapes(graph))

@@ -11,11 +11,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from hwrt.backend import Device
+from hwrt.backend import BackendFailure, Device
+from hwrt_litert.lock import Lock
 from hwrt_litert.vendor import load
 
 KIND = "edgetpu"
@@ -53,6 +56,12 @@ try:
 except Exception as exc:
     sys.exit(f"hwrt: {type(exc).__name__}: {' '.join(str(exc).split())}")
 """
+
+
+# One process at a time can open a device, so a try keeps out every other try, and each opening.
+alone = Lock()
+_open: dict[tuple[str, Path], weakref.WeakSet[Any]] = {}
+os.register_at_fork(after_in_child=_open.clear)
 
 
 @dataclass(frozen=True)
@@ -101,8 +110,25 @@ def library(root: Path = Path("/")) -> Path | None:
 def fault(coral: Coral, path: Path, *, model: Path | None = None) -> str | None:
     """Why the EdgeTPU does not work through this library, and with this model; None where it does.
 
-    It is tried in a child process, which may crash or hang.  The device is reset by it.
+    It is tried in a child process, which may crash or hang.  The device is reset by it.  One that
+    this process has open works, and no child could open it, so it is not tried.
     """
+    with alone:
+        return None if _open.get((coral.identity, path)) else _tried(coral, path, model)
+
+
+def opened(coral: Coral, path: Path, load_delegate: Callable[..., Any]) -> Any:
+    """A delegate for one interpreter, by which this process has the EdgeTPU open."""
+    with alone:
+        try:
+            delegate = load_delegate(str(path), {"device": coral.option})
+        except (OSError, ValueError, AttributeError) as exc:
+            raise BackendFailure(f"litert can not open the EdgeTPU: {exc}") from exc
+        _open.setdefault((coral.identity, path), weakref.WeakSet()).add(delegate)
+        return delegate
+
+
+def _tried(coral: Coral, path: Path, model: Path | None) -> str | None:
     interpreter = os.environ.get("HWRT_PYTHON") or sys.executable
     package = load().interpreter.__module__
     # Another interpreter has packages of its own; "" is the current folder.

@@ -62,10 +62,10 @@ class Graph:
         named_inputs: Details = {}
         named_outputs: Details = {}
         # Only the tensors of the file's first graph have addresses for us.
-        self.is_first = True
+        self.place = 0
         if self.signature is not None:
             runner = interpreter.get_signature_runner(self.signature)
-            self.is_first = getattr(runner, "_subgraph_index", 0) == 0
+            self.place = getattr(runner, "_subgraph_index", 0)
             named_inputs, named_outputs = runner.get_input_details(), runner.get_output_details()
             del runner
         all_inputs = interpreter.get_input_details() if self.is_first else []
@@ -74,6 +74,11 @@ class Graph:
         self.outputs = _ports(model.outputs, named_outputs, all_outputs)
         self.stays = self.is_first and self._is_still(interpreter, all_outputs)
         self.spare: list[Any] = [interpreter]
+
+    @property
+    def is_first(self) -> bool:
+        """True for the file's first graph."""
+        return self.place == 0
 
     def interpreter(self) -> Any:
         """An interpreter whose tensors are not laid out yet."""
@@ -84,7 +89,7 @@ class Graph:
 
     def _is_still(self, interpreter: Any, outputs: Sequence[Mapping[str, Any]]) -> bool:
         """True where nothing shows that a run moves memory; False where that can not be told."""
-        core: Any = getattr(interpreter, "_interpreter", None)
+        core = core_of(interpreter)
         if not hasattr(core, "NodeOutputs"):
             return False
         nodes = [
@@ -117,8 +122,7 @@ class Graph:
 
     def invoke_of(self, interpreter: Any) -> Callable[[], Any]:
         """What runs the interpreter, without its look for live views, which costs some 0.3 us."""
-        core = getattr(interpreter, "_interpreter", None)
-        invoke: Callable[[], Any] = getattr(core, "Invoke", interpreter.invoke)
+        invoke: Callable[[], Any] = getattr(core_of(interpreter), "Invoke", interpreter.invoke)
         return invoke
 
     def is_constant(self, address: int) -> bool:
@@ -141,6 +145,11 @@ class Memory:
     def array(self) -> Array:
         """An array over the memory, which it keeps alive."""
         return np.asarray(self)
+
+
+def core_of(interpreter: Any) -> Any:
+    """The compiled part of an interpreter; None where a version keeps it elsewhere."""
+    return getattr(interpreter, "_interpreter", None)
 
 
 def memory_of(interpreter: Any, index: int) -> Memory | None:

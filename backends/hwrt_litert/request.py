@@ -17,7 +17,7 @@ from hwrt.backend import (
     SessionError,
     empty_aligned,
 )
-from hwrt_litert.graph import Graph, Memory, Port, memory_of
+from hwrt_litert.graph import Graph, Memory, Port, core_of, memory_of
 from hwrt_litert.vendor import raise_run_fault, raise_shape_fault
 
 Sizes = dict[str, tuple[int, ...]]
@@ -162,8 +162,7 @@ class LiteRtRequest(Request):
 
     def _lay_out(self, shapes: Sizes) -> None:
         """Give the tensors memory and make the arrays; raises InputError for unfit shapes."""
-        if self._graph.is_first:
-            allocate(self._interpreter, self._graph, shapes)
+        allocate(self._interpreter, self._graph, shapes)
         if self._graph.stays:
             inputs = self._map(self._graph.inputs)
             outputs = self._map(self._graph.outputs)
@@ -268,6 +267,14 @@ def first_shapes(graph: Graph) -> Sizes:
 def allocate(interpreter: Any, graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Give the tensors of these input shapes memory; raises InputError where they do not fit."""
     try:
+        if not graph.is_first:
+            # As its signature's runner does, in each run.
+            core = core_of(interpreter)
+            for name, port in graph.inputs.items():
+                size = np.array(shapes[name], np.int32)
+                core.ResizeInputTensor(port.number, size, False, graph.place)
+            core.AllocateTensors(graph.place)
+            return
         present = {int(d["index"]): tuple(d["shape"]) for d in interpreter.get_input_details()}
         for name, port in graph.inputs.items():
             if present[port.number] != shapes[name]:

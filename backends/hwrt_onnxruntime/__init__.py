@@ -48,6 +48,8 @@ _LEVELS = {
     "all": "ORT_ENABLE_ALL",
 }
 _KNOWN = frozenset({"precision", "threads", "spinning", "graph_optimization"})
+# In the names of operators that compute in integers, of ONNX and of onnxruntime's own domain.
+_INTEGER_WORDS = ("QLinear", "Integer", "MatMulNBits", "DynamicQuantizeMatMul", "QuantizeLSTM")
 # An optimised model is one protobuf; those end at 2 GiB.
 _LARGEST_CACHED_BYTES = 1 << 30
 
@@ -101,13 +103,19 @@ class OnnxRuntime(Backend):
         _check(options, device)
         if progress is not None and not progress(0.0, "onnxruntime: creating the session"):
             raise BackendFailure("the compilation was cancelled")
-        settings = _session_options(ort, options)
-        fixed = _fix_dimensions(settings, model, shapes)
+        try:
+            settings = _session_options(ort, options)
+            fixed = _fix_dimensions(settings, model, shapes)
+        except (TypeError, OverflowError) as exc:  # of pybind11, for what C++ can not hold
+            raise InputError(
+                f"onnxruntime can not take the options {options} with the shapes {shapes}",
+                hint="give smaller numbers",
+            ) from exc
         try:
             session, artefact = _create_session(ort, settings, model, cache_dir)
+            return OnnxRuntimeModel(session, model, fixed, artefact, _precision(model, options))
         except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
             raise_load_fault(exc, model.path)
-        return OnnxRuntimeModel(session, model, fixed, artefact)
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:
         """One thread and basic optimisations only: the plainest run there is."""
@@ -124,7 +132,12 @@ class OnnxRuntimeModel(CompiledModel):
     """A session on the CPU; ``run`` of one session may be called by any number of threads."""
 
     def __init__(
-        self, session: Any, model: ModelInfo, fixed: FixedSizes, artefact: Path | None
+        self,
+        session: Any,
+        model: ModelInfo,
+        fixed: FixedSizes,
+        artefact: Path | None,
+        precision: str,
     ) -> None:
         self._session: Any = session
         self.artefact = artefact
@@ -133,7 +146,8 @@ class OnnxRuntimeModel(CompiledModel):
             tuple(tensor_spec(node, fixed, of_file.get(node.name)) for node in nodes)
             for nodes in (session.get_inputs(), session.get_outputs())
         )
-        self.precision = "int8" if model.quantized else "f32"
+        self._kind_of_request = _kind_of_request(self.inputs, self.outputs)
+        self.precision = precision
         self.placement = Placement({"cpu:0": _count_operators(session)})
 
     def create_request(
@@ -146,8 +160,9 @@ class OnnxRuntimeModel(CompiledModel):
         """
         if self._session is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
-        kind = _kind_of_request(self.inputs, self.outputs)
-        return kind(self._session, self.inputs, self.outputs, shapes or {}, raise_run_fault)
+        return self._kind_of_request(
+            self._session, self.inputs, self.outputs, shapes or {}, raise_run_fault
+        )
 
     def close(self) -> None:
         self._session = None
@@ -162,6 +177,12 @@ def _kind_of_request(
     bindable = len(names) == len(specs) and not any(
         spec.dtype.hasobject or element_bits(spec.dtype) < 8 for spec in specs
     )
+    strings = [spec.name for spec in inputs if spec.dtype.hasobject]
+    if foreign and strings:
+        raise UnsupportedModel(
+            f"onnxruntime takes no string ({strings[0]!r}) beside elements that NumPy lacks",
+            hint="run it on another backend",
+        )
     if foreign:
         return ForeignRequest if bindable else PackedRequest
     return BoundRequest if bindable else FedRequest
@@ -188,16 +209,17 @@ def raise_run_fault(exc: BaseException) -> NoReturn:
         raise exc
     kind = type(exc).__name__
     text = f"onnxruntime could not run the model: {str(exc).strip() or kind}"
-    if kind in ("InvalidArgument", "ValueError", "TypeError"):
+    if kind in ("InvalidArgument", "ValueError", "TypeError", "UnicodeEncodeError"):
         raise InputError(text) from exc
     raise BackendFailure(text) from exc
 
 
 def _package_folder() -> Path:
     spec = importlib.util.find_spec("onnxruntime")
-    if spec is None or not spec.submodule_search_locations:
+    # A folder of that name alone is what uninstalling may leave behind.
+    if spec is None or not spec.has_location:
         raise BackendUnavailable("onnxruntime is not installed", hint="pip install onnxruntime")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return Path(next(iter(spec.submodule_search_locations or ())))
 
 
 def _import() -> Any:
@@ -207,9 +229,10 @@ def _import() -> Any:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
-    except ImportError as exc:
+    except Exception as exc:
+        # Of files of two versions over each other, or a NumPy that it was not built for.
         raise BackendUnavailable(
-            f"onnxruntime is installed but does not import: {exc}",
+            f"onnxruntime is installed but does not import: {type(exc).__name__}: {exc}",
             hint="pip install --force-reinstall onnxruntime",
         ) from exc
     return onnxruntime
@@ -249,6 +272,18 @@ def _session_options(ort: Any, options: Options) -> Any:
     settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     settings.log_severity_level = 3
     return settings
+
+
+def _precision(model: ModelInfo, options: Options) -> str:
+    """The precision of the products: "int8" where they run on integer kernels.
+
+    Those are the file's own, and from the level "extended" on those that take the place of a float
+    operator between DequantizeLinear and QuantizeLinear.
+    """
+    if any(word in name for name in model.operators for word in _INTEGER_WORDS):
+        return "int8"
+    fuses = options.get("graph_optimization", "all") in ("extended", "all")
+    return "int8" if fuses and "QuantizeLinear" in model.operators else "f32"
 
 
 def _fix_dimensions(settings: Any, model: ModelInfo, shapes: Shapes | None) -> FixedSizes:

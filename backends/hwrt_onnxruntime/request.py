@@ -64,6 +64,13 @@ class SessionRequest(Request):
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         names = self._output_names
+        for name, array in feeds.items():
+            # onnxruntime looks at the type alone, and would take the bytes for other numbers.
+            if not array.dtype.isnative:
+                raise InputError(
+                    f"the feed {name!r} is {array.dtype}",
+                    hint="give it in this machine's byte order",
+                )
         try:
             return dict(zip(names, self._core.run(names, feeds, None), strict=True))
         except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
@@ -112,6 +119,7 @@ class BoundRequest(SessionRequest):
 
     _inputs: dict[str, Array] | None = None
     _outputs: dict[str, Array]
+    _sized_outputs: frozenset[str]
     _types: dict[str, Any]
     _binding: Any = None
     _run_bound: Any = None
@@ -175,7 +183,7 @@ class BoundRequest(SessionRequest):
             return
         if array is not None:
             self._outputs[name] = array
-        elif spec.is_fixed:
+        elif name in self._sized_outputs:
             self._outputs[name] = empty_aligned(_known(spec), spec.dtype)
         else:
             self._outputs.pop(name, None)
@@ -210,10 +218,16 @@ class BoundRequest(SessionRequest):
         self._inputs = {
             name: _blank(self._shapes[name], spec.dtype) for name, spec in self._input_specs.items()
         }
+        # Exporters forget that an output is as dynamic as its input, and a run into an array of the
+        # size that the file states would fail.
+        sized = all(spec.is_fixed for spec in self._input_specs.values())
+        self._sized_outputs = frozenset(
+            name for name, spec in self._output_specs.items() if sized and spec.is_fixed
+        )
         self._outputs = {
-            name: empty_aligned(_known(spec), spec.dtype)
-            for name, spec in self._output_specs.items()
-            if spec.is_fixed
+            name: empty_aligned(_known(self._output_specs[name]), self._output_specs[name].dtype)
+            for name in self._output_names
+            if name in self._sized_outputs
         }
         self._open_outputs = len(self._outputs) < len(self._output_specs)
         for name, array in self._inputs.items():

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from hwrt.backend import (
     Backend,
@@ -18,10 +18,8 @@ from hwrt.backend import (
     CompiledModel,
     Device,
     Finding,
-    HwrtError,
     InputError,
     Limits,
-    ModelError,
     ModelInfo,
     Options,
     Placement,
@@ -35,6 +33,7 @@ from hwrt.backend import (
 )
 from hwrt_openvino.blob import export_blob, import_blob
 from hwrt_openvino.diagnosis import findings
+from hwrt_openvino.faults import raise_translated
 from hwrt_openvino.packed_request import PackedRequest
 from hwrt_openvino.ports import is_packed, known_name, ports_of, with_dropped, with_shared
 from hwrt_openvino.precision import (
@@ -43,10 +42,13 @@ from hwrt_openvino.precision import (
     has_integer_form,
     precision_properties,
     serves,
+    wanted_precision,
 )
 from hwrt_openvino.preprocess import fuse
 from hwrt_openvino.request import OpenVinoRequest
+from hwrt_openvino.running import loses_errors, operator_kind
 
+_NOT_RUN = ("Input", "Output", "Const")
 _KINDS = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
 
 
@@ -55,7 +57,8 @@ class OpenVino(Backend):
 
     ``precision`` is "f32" unless asked otherwise: OpenVINO's own default is the fastest the device
     has (bf16 on many CPUs; integer kernels for a quantised model, which is "int8" here).  Options
-    in capitals are OpenVINO's own properties, passed as they are.
+    in capitals are OpenVINO's own properties, passed as they are; CACHE_DIR is not among them.  The
+    CPU plugin computes float64 in float32, and integers of 64 bits in int32.
     """
 
     name: ClassVar[str] = "openvino"
@@ -98,27 +101,27 @@ class OpenVino(Backend):
     ) -> CompiledModel:
         """The compiled model, from the blob in ``cache_dir`` where that is intact."""
         core = _core()
-        name = _vendor_name(core, device)
-        properties = _properties(core, name, model, options)
-        _refuse_strings(model)
-        if progress is not None and not progress(0.0, f"openvino: compiling for {device}"):
-            raise BackendFailure("the compilation was cancelled")
         blob = cache_dir / "compiled.blob" if cache_dir else None
         try:
+            name = _vendor_name(core, device)
+            properties = _properties(core, name, model, options)
+            _refuse_strings(model)
+            if progress is not None and not progress(0.0, f"openvino: compiling for {device}"):
+                raise BackendFailure("the compilation was cancelled")
             compiled = import_blob(core, blob, name, properties)
+            kept = compiled is not None
             if compiled is None:
                 network = core.read_model(str(model.path))
                 _reshape(network, model, shapes)
                 if preprocess is not None:
                     network = fuse(network, model, preprocess)
                 compiled = core.compile_model(network, name, properties)
-                export_blob(core, compiled, blob, name)
+                kept = export_blob(core, compiled, blob, name)
+            made = OpenVinoModel(compiled, model, device, shapes, preprocess)
         except Exception as exc:  # noqa: BLE001 - openvino raises RuntimeError for everything
             raise_translated(exc, f"openvino can not compile {model.path}")
-        made = OpenVinoModel(compiled, model, device, shapes, preprocess)
-        if blob is not None and blob.is_file():
-            made.artefact = blob
-        wanted = options.precision or "f32"
+        made.artefact = blob if kept else None
+        wanted = wanted_precision(options)
         if not serves(made.precision, wanted):
             raise UnsupportedModel(
                 f"openvino built precision {made.precision} on {device}, not {wanted}",
@@ -129,7 +132,11 @@ class OpenVino(Backend):
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
         """The f32 default, then the reduced precisions that the device computes itself."""
         core = _core()
-        capabilities = core.get_property(_vendor_name(core, device), "OPTIMIZATION_CAPABILITIES")
+        try:
+            name = _vendor_name(core, device)
+            capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+        except RuntimeError as exc:
+            raise_translated(exc, f"openvino does not tell what {device} computes")
         threads = {"threads": limits.threads} if device.kind == "cpu" else {}
         for precision, capability in PRECISIONS.items():
             if capability in capabilities:
@@ -174,6 +181,7 @@ class OpenVinoModel(CompiledModel):
         self.placement = _placement(compiled, device)
         self.max_requests = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.preprocess = preprocess
+        self._tell = loses_errors(compiled)
 
     def create_request(
         self, shapes: Mapping[str, tuple[int, ...]] | None = None
@@ -185,39 +193,17 @@ class OpenVinoModel(CompiledModel):
         """
         if self._compiled is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
-        request = self._compiled.create_infer_request()
-        packed = any(map(is_packed, (*self._input_ports, *self._output_ports)))
-        kind: type[OpenVinoRequest | PackedRequest] = PackedRequest if packed else OpenVinoRequest
-        return kind(request, self._input_ports, self._output_ports, shapes or {}, raise_translated)
+        try:
+            request = self._compiled.create_infer_request()
+        except RuntimeError as exc:
+            raise_translated(exc, "openvino can not create a request")
+        arguments = (request, self._input_ports, self._output_ports, shapes or {}, raise_translated)
+        if any(map(is_packed, (*self._input_ports, *self._output_ports))):
+            return PackedRequest(*arguments)
+        return OpenVinoRequest(*arguments, tell=self._tell)
 
     def close(self) -> None:
         self._compiled = None
-
-
-def raise_translated(exc: BaseException, what: str) -> NoReturn:
-    """Raise the hwrt error that says what this exception of openvino means.
-
-    Everything fails with RuntimeError, so the text has to tell.
-    """
-    if isinstance(exc, HwrtError):
-        raise exc
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    text = f"{what}: {' '.join(lines) or type(exc).__name__}"
-    if "Unsupported property" in text:
-        raise InputError(text, hint="options in capitals are OpenVINO's own properties") from exc
-    unreadable = (
-        *("Unable to read the model", "Failed to parse", "Could not open the file"),
-        "is corrupted or malformed",
-    )
-    if any(words in text for words in unreadable):
-        raise ModelError(text, hint="check the file with `hwrt inspect`") from exc
-    unsupported = (
-        *("not support", "unsupported", "opconversionfailure", "notimplemented"),
-        "unexpected type",
-    )
-    if any(word in text.lower() for word in unsupported):
-        raise UnsupportedModel(text) from exc
-    raise BackendFailure(text) from exc
 
 
 _lock = threading.Lock()
@@ -233,12 +219,12 @@ def _core() -> Any:
             try:
                 with _without_telemetry():
                     from openvino import Core
-            except ImportError as exc:
+                _the_core = Core()
+            except Exception as exc:
                 raise BackendUnavailable(
-                    f"openvino is installed but does not import: {exc}",
+                    f"openvino is installed but does not start: {type(exc).__name__}: {exc}",
                     hint="pip install --force-reinstall openvino",
                 ) from exc
-            _the_core = Core()
         return _the_core
 
 
@@ -275,9 +261,10 @@ os.register_at_fork(after_in_child=_forget_core)
 
 def _package_folder() -> Path:
     spec = importlib.util.find_spec("openvino")
-    if spec is None or not spec.submodule_search_locations:
+    # A folder of that name alone is what uninstalling may leave behind.
+    if spec is None or not spec.has_location:
         raise BackendUnavailable("openvino is not installed", hint="pip install openvino")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return Path(next(iter(spec.submodule_search_locations or ())))
 
 
 def _device(core: Any, name: str, kind: str, index: int) -> Device:
@@ -308,6 +295,11 @@ def _vendor_name(core: Any, device: Device) -> str:
 def _properties(core: Any, name: str, model: ModelInfo, options: Options) -> dict[str, Any]:
     capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
     properties = precision_properties(capabilities, name, model, options)
+    for key, same in (("threads", "INFERENCE_NUM_THREADS"), ("streams", "NUM_STREAMS")):
+        if key in options and same in options:
+            raise InputError(f"the options give both {key} and {same}", hint="give one of them")
+    if "CACHE_DIR" in options:
+        raise InputError("CACHE_DIR is not an option: hwrt has a cache", hint="load(cache=...)")
     for key, value in options.items():
         if key == "threads":
             properties["INFERENCE_NUM_THREADS"] = value
@@ -365,14 +357,11 @@ def _reshape(network: Any, model: ModelInfo, shapes: Shapes | None) -> None:
 
 def _placement(compiled: Any, device: Device) -> Placement:
     used = compiled.get_property("EXECUTION_DEVICES")
-    operators = sum(
-        1
-        for op in compiled.get_runtime_model().get_ops()
-        if op.get_rt_info()["layerType"].astype(str) not in ("Input", "Output", "Const")
-    )
+    kinds = [operator_kind(op) for op in compiled.get_runtime_model().get_ops()]
+    operators = None if None in kinds else sum(kind not in _NOT_RUN for kind in kinds)
     ids = []
     for name in used:
         kind, _, index = name.strip("()").partition(".")
         ids.append(f"{_KINDS.get(kind, kind.lower())}:{int(index or device.index)}")
-    counts = (operators,) if len(ids) == 1 else (None,) * len(ids)
+    counts: tuple[int | None, ...] = (operators,) if len(ids) == 1 else (None,) * len(ids)
     return Placement(dict(zip(ids, counts, strict=True)))

@@ -25,15 +25,16 @@ def import_blob(core: Any, blob: Path | None, name: str, properties: dict[str, A
         return None
 
 
-def export_blob(core: Any, compiled: Any, blob: Path | None, name: str) -> None:
-    """Write the compiled model to the file, where there is to be one and the device can."""
+def export_blob(core: Any, compiled: Any, blob: Path | None, name: str) -> bool:
+    """Write the compiled model to the file; False where there is to be none, or it can not be."""
     if blob is None or "EXPORT_IMPORT" not in core.get_property(name, "OPTIMIZATION_CAPABILITIES"):
-        return
-    exported = compiled.export_model()
-    data = exported if isinstance(exported, bytes) else exported.getvalue()
+        return False
     try:
+        exported = compiled.export_model()
         with temporary_beside(blob) as temporary:
-            temporary.write_bytes(data)
+            temporary.write_bytes(exported if isinstance(exported, bytes) else exported.getvalue())
             publish(temporary, blob)
-    except OSError as exc:  # a full disk costs time at the next load, not this one
+    except (OSError, RuntimeError) as exc:  # it costs time at the next load, not this one
         _LOG.warning("openvino could not keep %s: %s", blob, exc)
+        return False
+    return True

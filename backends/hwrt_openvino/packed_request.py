@@ -16,7 +16,8 @@ from hwrt.backend import (
     unpack_elements,
 )
 from hwrt_openvino.ports import Port, is_packed
-from hwrt_openvino.request import Translate, infer_and_tell, wanted_shapes
+from hwrt_openvino.request import Translate, wanted_shapes
+from hwrt_openvino.running import infer_and_tell
 
 
 class PackedRequest(Request):

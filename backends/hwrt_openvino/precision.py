@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from hwrt.backend import ModelInfo, Options, UnsupportedModel
+from hwrt_openvino.running import operator_kind
 
 # hwrt's name -> the capability that a device lists for it.
 PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 _INTEGERS = ("_i8", "_u8")
 _PRODUCTS = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
+
+
+def wanted_precision(options: Options) -> str:
+    """The precision asked for, "f32" where none is."""
+    return "f32" if options.precision is None else options.precision
 
 
 def precision_properties(
@@ -22,7 +28,7 @@ def precision_properties(
     and, on x86 without VNNI, saturate sums of two products at 16 bits: there MobileNetV2 in int8
     names another first class on 2 of 20 photographs.
     """
-    precision = options.precision or "f32"
+    precision = wanted_precision(options)
     if precision == "int8" and model.quantized:
         return {"INFERENCE_PRECISION_HINT": "f32"}
     if precision not in PRECISIONS:
@@ -64,7 +70,7 @@ def built_precision(compiled: Any) -> str:
     for op in compiled.get_runtime_model().get_ops():
         info = op.get_rt_info()
         kernel = info["primitiveType"].astype(str) if "primitiveType" in info else ""
-        if info["layerType"].astype(str) in _PRODUCTS and kernel.lower().endswith(_INTEGERS):
+        if operator_kind(op) in _PRODUCTS and kernel.lower().endswith(_INTEGERS):
             return "int8"
     hint: Any = compiled.get_property("INFERENCE_PRECISION_HINT")
     return str(hint.to_string() if hasattr(hint, "to_string") else hint)

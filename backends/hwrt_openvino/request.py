@@ -18,6 +18,7 @@ from hwrt.backend import (
     empty_aligned,
 )
 from hwrt_openvino.ports import Port, tensor_maker
+from hwrt_openvino.running import infer_and_tell
 
 Translate = Callable[[BaseException, str], NoReturn]
 # Below this size a copy costs less than handing OpenVINO another tensor (about 3 us).
@@ -25,7 +26,10 @@ _COPY_BYTES = 32 * 1024
 
 
 class OpenVinoRequest(Request):
-    """An infer request whose inputs and fixed outputs lie in arrays of ours."""
+    """An infer request whose inputs and fixed outputs lie in arrays of ours.
+
+    ``tell`` is true where a synchronous run would lose errors.
+    """
 
     def __init__(
         self,
@@ -34,6 +38,8 @@ class OpenVinoRequest(Request):
         outputs: tuple[Port, ...],
         shapes: Mapping[str, tuple[int, ...]],
         translate: Translate,
+        *,
+        tell: bool,
     ) -> None:
         from openvino import InferRequest
 
@@ -56,12 +62,10 @@ class OpenVinoRequest(Request):
         # results for some 5 us.  Where the compiled call is another one, TypeError says so.
         compiled_call = getattr(InferRequest.__mro__[1], "infer", InferRequest.infer)
         self._infer: Callable[[], Any] = partial(compiled_call, request, {}, True, False)
-        # With one thread a synchronous call drops what the run raises, such as shapes that do not
-        # fit, and leaves the last outputs (2026.4.1).  Only dynamic shapes make a run raise.
-        is_dynamic = any(not port.spec.is_fixed for port in (*inputs, *outputs))
-        if is_dynamic and request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1:
+        if tell:
             self._infer = partial(infer_and_tell, request)
         self.inputs: dict[str, Array] = {}
+        self._bound_inputs: frozenset[str] = frozenset()
         self._fixed: dict[str, Array] = {}
         self._shape_inputs(shapes)
         for name, (i, spec) in self._outputs.items():
@@ -96,9 +100,9 @@ class OpenVinoRequest(Request):
         try:
             for name, own in self.inputs.items():
                 array = feeds[name]
-                if own.shape == array.shape and (
-                    array.nbytes < _COPY_BYTES or not array.flags.writeable
-                ):
+                small = array.nbytes < _COPY_BYTES or not array.flags.writeable
+                # What is bound is the caller's: it is not written to.
+                if small and own.shape == array.shape and name not in self._bound_inputs:
                     np.copyto(own, array, casting="no")
                     continue
                 lent[name] = self._lend_input(name, array)
@@ -119,6 +123,8 @@ class OpenVinoRequest(Request):
     def _lend_input(self, name: str, array: Array) -> Array:
         """The array that the input is until it is given back: a Tensor keeps nothing alive."""
         _, spec = self._inputs[name]
+        if array.dtype != spec.dtype:
+            raise InputError(f"the input {name!r} can not be {array.dtype}", hint=f"it is {spec}")
         if not spec.accepts(array.shape):
             raise InputError(
                 f"the input {name!r} can not have the shape {array.shape}", hint=f"it is {spec}"
@@ -195,7 +201,10 @@ class OpenVinoRequest(Request):
                 hint="load the model with shapes=, or read request.outputs after each run",
             )
         own = self.inputs[name] if is_input else self._fixed[name]
-        if array is None:
+        bound = self._bound_inputs - {name}
+        if array is not None:
+            bound |= {name}
+        else:
             array = empty_aligned(own.shape, spec.dtype)
             array.fill(0)
         if not isinstance(array, np.ndarray):
@@ -216,6 +225,7 @@ class OpenVinoRequest(Request):
         if is_input:
             self._give_input(name, array)
             self.inputs = {**self.inputs, name: array}
+            self._bound_inputs = bound
         else:
             self._request.set_output_tensor(i, self._tensor[name](array))
             self._fixed = {**self._fixed, name: array}
@@ -240,6 +250,9 @@ class OpenVinoRequest(Request):
             for name, array in self.inputs.items():
                 self._set_input(name, array)
             raise
+        self._bound_inputs = frozenset(
+            name for name in self._bound_inputs if arrays[name] is self.inputs[name]
+        )
         self.inputs = arrays
 
     def _own_output(self, name: str, i: int | None, spec: TensorSpec) -> None:
@@ -267,12 +280,6 @@ def wanted_shapes(
             )
         wanted[name] = shape
     return wanted
-
-
-def infer_and_tell(request: Any) -> None:
-    """Run the infer request; what the run raises is raised here, with one thread too."""
-    request.start_async()
-    request.wait()
 
 
 def _closed() -> NoReturn:

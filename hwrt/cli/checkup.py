@@ -63,7 +63,7 @@ class BackendCheck:
 
     ``status`` is ``ok`` where at least one device ran the check model rightly, ``unavailable``
     where there is nothing to run on, ``unchecked`` where doctor has no check model of a format
-    that it reads, else ``failed``.
+    that it reads or can not write it here, else ``failed``.
     """
 
     name: str
@@ -101,6 +101,10 @@ def check_backend(name: str) -> BackendCheck:
             status = "unavailable" if isinstance(exc, BackendUnavailable) else "failed"
             findings = tuple(found for found in findings if exc.message not in found.fault)
             return BackendCheck(name, status, None, exc.message, exc.hint, (), findings)
+        except ImportError as exc:  # of what writes the check model: the backend is in the child
+            reason = f"its check model can not be written: {exc}"
+            mend = f"pip install {exc.name}" if exc.name else None
+            return BackendCheck(name, "unchecked", None, reason, mend, (), findings)
         version = probed["stamp"]
         if info is None or model_format is None:
             reason = f"it reads {', '.join(probed['formats'])}: there is no check model of these"

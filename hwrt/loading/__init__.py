@@ -9,6 +9,7 @@ from hwrt.loading.arguments import (
     Arguments,
     GivenShapes,
     Samples,
+    check_kinds,
     check_tuning,
     given_feeds,
     make_wish,
@@ -58,6 +59,7 @@ def load(
     """
     configure()
     check_tuning(tune, budget_s, plan=plan, options=options, samples=samples)
+    check_kinds(options=options, shapes=shapes, cache=cache, progress=progress)
     arguments = Arguments(
         backend=names_of(backend),
         device=device,
@@ -65,12 +67,14 @@ def load(
         shapes=None if shapes is None else dict(shapes),
         objective=objective,
         accuracy=accuracy,
-        samples=samples,
+        # The current folder may be another one where the session is loaded again.
+        samples=os.path.abspath(samples)  # noqa: PTH100
+        if isinstance(samples, str | os.PathLike)
+        else samples,
         threads=threads,
         max_memory_mb=max_memory_mb,
         tune=tune,
         budget_s=budget_s,
-        # The current folder may be another one where the session is loaded again.
         cache=cache if isinstance(cache, bool) else os.path.abspath(cache),  # noqa: PTH100
         progress=progress,
     )
@@ -97,6 +101,7 @@ def tune(
     The arguments are those of ``load``.
     """
     configure()
+    check_kinds(shapes=shapes, cache=cache, progress=progress)
     opened = open_model(source, cache)
     wish = make_wish(
         opened.info,

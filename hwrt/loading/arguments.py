@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 from hwrt import registry
 from hwrt.backend import Array
@@ -16,7 +17,15 @@ from hwrt.tuning.feeds import user_feeds
 from hwrt.tuning.shapes import check_shapes
 from hwrt.tuning.wish import Wish, names_of
 
-__all__ = ["Arguments", "GivenShapes", "Samples", "check_tuning", "given_feeds", "make_wish"]
+__all__ = [
+    "Arguments",
+    "GivenShapes",
+    "Samples",
+    "check_kinds",
+    "check_tuning",
+    "given_feeds",
+    "make_wish",
+]
 
 _MOST_SAMPLES = 16
 
@@ -96,11 +105,11 @@ def given_feeds(samples: Samples | None, info: ModelInfo) -> list[dict[str, Arra
     return None if samples is None else user_feeds(samples, info.inputs, limit=_MOST_SAMPLES)
 
 
-def check_tuning(tune: str, budget_s: float, **given: object) -> None:
+def check_tuning(tune: str, budget_s: object, **given: object) -> None:
     """Raise InputError for a wrong value, and for arguments that exclude each other."""
     if tune not in ("auto", "never"):
         raise InputError(f"tune is {tune!r}", hint="give 'auto' or 'never'")
-    if not budget_s > 0:
+    if not isinstance(budget_s, SupportsFloat) or not float(budget_s) > 0:
         raise InputError(f"budget_s is {budget_s!r}", hint="give seconds above 0")
     together = [f"{name}=" for name, value in given.items() if value is not None]
     if len(together) > 1:
@@ -108,6 +117,24 @@ def check_tuning(tune: str, budget_s: float, **given: object) -> None:
             f"{' and '.join(together)} were given together",
             hint="plan= and options= say what to run; samples= is for finding that out",
         )
+
+
+def check_kinds(
+    *,
+    options: object = None,
+    shapes: object = None,
+    cache: object = False,
+    progress: object = None,
+) -> None:
+    """Raise InputError for an argument that is of no type it may be of."""
+    for name, value, fits, hint in (
+        ("options", options, isinstance(options, Mapping), "give a dict of name to value"),
+        ("shapes", shapes, isinstance(shapes, Mapping), "give a dict of input to shape"),
+        ("progress", progress, callable(progress), "give a function of (fraction, text)"),
+        ("cache", cache, isinstance(cache, bool | str | os.PathLike), "give a folder or a bool"),
+    ):
+        if not fits and (value is not None or name == "cache"):
+            raise InputError(f"{name} is {value!r}", hint=hint)
 
 
 def _bytes(megabytes: int | None) -> int | None:

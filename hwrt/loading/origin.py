@@ -18,7 +18,7 @@ from hwrt.measure.measurement import Candidate
 from hwrt.progress import progress_bar
 from hwrt.session import Loaded
 from hwrt.source import ModelSource, Source, TemporaryFolder, open_model
-from hwrt.spec import Limits, ModelInfo, Progress
+from hwrt.spec import ModelInfo, Progress
 from hwrt.tuning import proof
 from hwrt.tuning.given import check_made_here, checked_plan, device_of, plan_of_options
 from hwrt.tuning.plan import Plan
@@ -130,7 +130,7 @@ def _prove(opened: Source, plan: Plan, wish: Wish, progress: Progress | None) ->
         proof.prove(
             opened.info,
             plan,
-            limits=Limits(wish.threads, wish.max_memory_bytes),
+            threads=wish.threads,
             cache_dir=_folder(opened, plan),
             cache_root=opened.cache_root,
         )
@@ -178,8 +178,8 @@ def _is_zoo(source: ModelSource) -> bool:
 
 def _is_plan_file(source: ModelSource) -> bool:
     """True for a file that begins as JSON does and no model."""
-    if isinstance(source, bytes | bytearray | memoryview) or _is_zoo(source):
-        return False
+    if not isinstance(source, str | os.PathLike) or _is_zoo(source):
+        return False  # what it is instead, open_model says
     path = Path(source)
     try:
         if not path.is_file():

@@ -8,8 +8,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hwrt.errors import InputError, ModelError
 
-__all__ = ["Malformed", "external_file", "refuse_pointer", "regular_file"]
+__all__ = ["MOST_LOCATIONS", "Malformed", "external_file", "refuse_pointer", "regular_file"]
 
+MOST_LOCATIONS = 4096
+"""In how many external places a model may keep its data.  Each takes a dozen calls of the system,
+and one file has names without number: ``w``, ``./w``, ``.//w``."""
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -28,7 +31,13 @@ def regular_file(source: str | os.PathLike[str]) -> Path:
     """
     if not isinstance(source, str | os.PathLike) or isinstance(os.fspath(source), bytes):
         raise InputError(f"the model is {source!r:.80}, not a path", hint="give a str or a Path")
-    path = Path(source).absolute()
+    try:
+        path = Path(source).absolute()
+    except OSError as exc:
+        raise ModelError(
+            f"the model {str(source)!r} lies in the working folder, which is gone: {exc}",
+            hint="change to another folder, or give the whole path",
+        ) from exc
     remedy = "check the path and this user's rights"
     if not Path(source).is_absolute():
         remedy += f"; the path is relative to {Path.cwd()}"

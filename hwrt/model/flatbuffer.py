@@ -15,6 +15,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from hwrt.model.file import Malformed
 
 __all__ = [
@@ -37,8 +39,13 @@ _NUMBER_BYTES = 16
 """What a number of a vector counts as, whatever its form: in Python it takes more memory."""
 _FREE_STEPS = 100_000
 _FILE_BYTES_PER_STEP = 24
-"""A file is granted the free steps and one for each of so many of its bytes.  Networks take one for
-28 bytes and more; 4 MB that refer to each other as often as they may are refused after a second."""
+_MOST_STEPS = 600_000
+"""A file is granted the free steps and one for each of so many of its bytes, up to the most.
+Networks take one for 28 bytes and more around their weights.  4 MB that refer to each other as
+often as they may are refused after a second, a file of any size after a few."""
+_NUMBERS_PER_SCANNED_BYTE = 4
+"""How many numbers that are looked at and dropped count as one byte: large quantised networks have
+millions of scales."""
 
 
 class Source:
@@ -48,7 +55,7 @@ class Source:
         self.size = file.seek(0, os.SEEK_END)
         self._file = file
         self._blocks: dict[int, bytes] = {}
-        self._steps = _FREE_STEPS + self.size // _FILE_BYTES_PER_STEP
+        self._steps = min(_MOST_STEPS, _FREE_STEPS + self.size // _FILE_BYTES_PER_STEP)
 
     def take(self, at: int, count: int) -> bytes:
         """The ``count`` bytes from ``at``.  Raises Malformed where the file has not got them."""
@@ -155,6 +162,15 @@ class Table:
     def floats(self, field: int) -> tuple[float, ...]:
         """The float32 numbers of a vector; none where it is not stored."""
         return self._numbers(field, FLOAT32)
+
+    def any_float(self, field: int) -> bool:
+        """True where a vector of float32 numbers has one that is not zero."""
+        at, count = self.span(field, FLOAT32.size) or (0, 0)
+        if not count:
+            return False
+        self._window.source.spend(count // _NUMBERS_PER_SCANNED_BYTE)
+        data = self._window.source.take(at, count * FLOAT32.size)
+        return bool(np.frombuffer(data, "<f4").any())
 
     def text(self, field: int) -> str | None:
         """The string in a field."""

@@ -50,7 +50,10 @@ def recall(path: Path, folder: Path) -> ModelInfo | None:
             raise ValueError(f"it is about {info.path}")
         read_at_ns, files = int(entry["read_at_ns"]), entry["files"]
         states = _states((path, *info.external_files))
-    except (ValueError, TypeError, KeyError, RecursionError, UnsupportedModel) as exc:
+    except (
+        ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
+        UnsupportedModel,
+    ) as exc:  # fmt: skip
         _log.warning("ignoring the damaged entry %s: %r", entry_path, exc)
         return None
     except OSError:
@@ -95,8 +98,8 @@ def to_json(info: ModelInfo) -> dict[str, Any]:
 def from_json(values: Mapping[str, Any]) -> ModelInfo:
     """The model info that ``to_json`` took apart.
 
-    Raises KeyError, TypeError or ValueError for other values, UnsupportedModel for a dtype that is
-    not installed.
+    Raises AttributeError, KeyError, TypeError or ValueError for other values, UnsupportedModel for
+    a dtype that is not installed.
     """
     return ModelInfo(
         **{

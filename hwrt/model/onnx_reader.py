@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hwrt.errors import ModelError, UnsupportedModel
 from hwrt.model.content import content_hash
 from hwrt.model.dtypes import dtype_named
-from hwrt.model.file import Malformed, external_file
+from hwrt.model.file import MOST_LOCATIONS, Malformed, external_file
 from hwrt.model.onnx_expansion import check_expansion
 from hwrt.model.protobuf import skeleton
 from hwrt.spec import ModelInfo, TensorSpec
@@ -273,6 +273,8 @@ def _add_tensor(path: Path, tensor: onnx.TensorProto, content: _Content) -> None
     entries = {_text(entry.key): _text(entry.value) for entry in tensor.external_data}
     location = entries.get("location", "")
     if location not in content.located:
+        if len(content.located) == MOST_LOCATIONS:
+            raise Malformed(f"its tensors lie in more than {MOST_LOCATIONS} external places")
         file = content.located[location] = external_file(path, location, owner=owner)
         content.file_sizes[file] = file.stat().st_size
     file = content.located[location]

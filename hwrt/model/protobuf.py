@@ -35,6 +35,8 @@ _MAX_BYTES = (1 << 31) - 1
 _FREE_STEPS = 100_000
 _BYTES_PER_STEP = 256
 """How many fields are looked at in a file of any size, and one more for how many bytes of it."""
+_MOST_COPIED_BYTES = 64 << 20
+"""A longer copy would be refused before it is parsed: see hwrt.model.onnx_expansion."""
 _MAX_DEPTH = 100
 """The nesting at which protobuf gives up; deeper messages are copied for it to refuse."""
 _GRAPH_FIELD = 7
@@ -80,6 +82,27 @@ def _messages() -> _Message:
 _MODEL = _messages()
 
 
+@dataclass
+class _Budget:
+    """How many fields may still be looked at, and how many bytes be copied."""
+
+    steps: int
+    copied_bytes: int = _MOST_COPIED_BYTES
+
+    def step(self) -> None:
+        self.steps -= 1
+        if self.steps < 0:
+            raise Malformed("it has unreasonably many parts for its size")
+
+    def take(self, file: BinaryIO, start: int, end: int) -> bytes:
+        self.copied_bytes -= end - start
+        if self.copied_bytes < 0:
+            raise Malformed(
+                f"the parts of it that are no weights take more than {_MOST_COPIED_BYTES >> 20} MB"
+            )
+        return _take(file, start, end)
+
+
 class _Field(NamedTuple):
     """One field's number and wire type, and where its header, payload and end lie in the file."""
 
@@ -93,7 +116,8 @@ class _Field(NamedTuple):
 def skeleton(path: Path) -> bytes:
     """The serialised ONNX model without its weights.
 
-    Raises Malformed where the file is truncated, no protobuf, or larger than protobuf takes.
+    Raises Malformed where the file is truncated, no protobuf, or larger than protobuf takes, and
+    where what is no weights has unreasonably many parts or bytes.
     """
     size = path.stat().st_size
     if size > _MAX_BYTES:
@@ -102,8 +126,8 @@ def skeleton(path: Path) -> bytes:
             hint="export it with external data, which keeps the weights in a file beside it",
         )
     with path.open("rb") as file:
-        steps = iter(range(_FREE_STEPS + size // _BYTES_PER_STEP))
-        return bytes(_copy(file, 0, size, _MODEL, steps))
+        budget = _Budget(_FREE_STEPS + size // _BYTES_PER_STEP)
+        return bytes(_copy(file, 0, size, _MODEL, budget))
 
 
 def is_onnx(path: Path) -> bool:
@@ -126,29 +150,25 @@ def _copy(
     start: int,
     end: int,
     message: _Message,
-    steps: Iterator[int],
+    budget: _Budget,
     *,
     depth: int = 0,
 ) -> bytearray:
-    """The message between two places in the file, without what is to be dropped.
-
-    Each field draws one of the ``steps``.
-    """
+    """The message between two places in the file, without what is to be dropped."""
     copy = bytearray()
     for count, item in enumerate(_fields(file, start, end)):
-        if next(steps, None) is None:
-            raise Malformed("it has unreasonably many parts for its size")
+        budget.step()
         if count == message.walked:
-            copy += _take(file, item.start, end)
+            copy += budget.take(file, item.start, end)
             break
         if item.number in message.dropped:
             _check_elements(file, item, message.dropped[item.number])
             continue
         nested = message.nested.get(item.number) if item.wire == _BYTES else None
         if nested is None or item.end - item.payload <= _SMALL_BYTES or depth == _MAX_DEPTH:
-            copy += _take(file, item.start, item.end)
+            copy += budget.take(file, item.start, item.end)
         else:
-            inner = _copy(file, item.payload, item.end, nested, steps, depth=depth + 1)
+            inner = _copy(file, item.payload, item.end, nested, budget, depth=depth + 1)
             copy += _encode(item.number << 3 | _BYTES) + _encode(len(inner)) + inner
     return copy
 

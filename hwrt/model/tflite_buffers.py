@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hwrt.model import tflite_schema as schema
-from hwrt.model.file import Malformed, external_file
+from hwrt.model.file import MOST_LOCATIONS, Malformed, external_file
 from hwrt.model.flatbuffer import UINT32, UINT64, Source, Table
 
 __all__ = ["Buffers", "Stored"]
@@ -33,6 +33,7 @@ class Buffers:
 
     def __init__(self, path: Path, source: Source, model: Table) -> None:
         self.files: dict[Path, int] = {}
+        self._located: dict[str, Path] = {}
         self._path = path
         self._file_bytes = source.size
         self._tables = model.tables(schema.Model.BUFFERS)
@@ -84,8 +85,13 @@ class Buffers:
         if group >= len(self._groups):
             raise Malformed(f"external {owner} is in group {group} of {len(self._groups)}")
         name = self._groups[group].text(schema.ExternalGroup.NAME) or ""
-        file = external_file(self._path, name, owner=f"external {owner}")
-        size = self.files[file] = file.stat().st_size
+        if name not in self._located:
+            if len(self._located) == MOST_LOCATIONS:
+                raise Malformed(f"its buffers lie in more than {MOST_LOCATIONS} external places")
+            file = self._located[name] = external_file(self._path, name, owner=f"external {owner}")
+            self.files[file] = file.stat().st_size
+        file = self._located[name]
+        size = self.files[file]
         length = buffer.integer(schema.ExternalBuffer.LENGTH, UINT64)
         end = buffer.integer(schema.ExternalBuffer.OFFSET, UINT64) + length
         if end > size:

@@ -172,7 +172,7 @@ def _exported(archive: ZipTrailer | None) -> dict[str, str]:
                 return {str(key): _in_words(value) for key, value in document.items()}
             raise ValueError("it holds no mapping")
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as exc:
-            _log.warning("the model's %s is left out: %r", name, exc)
+            _log.warning("the model's %s is left out: %.200r", name, exc)
     return {}
 
 
@@ -190,4 +190,6 @@ def _in_words(value: Any) -> str:
 
 
 def _is_number(key: Any) -> bool:
-    return isinstance(key, int) or (key.isdecimal() and len(key) <= _LONGEST_KEY)
+    if isinstance(key, str):
+        return key.isdecimal() and len(key) <= _LONGEST_KEY
+    return isinstance(key, int)

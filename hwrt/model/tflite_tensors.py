@@ -59,8 +59,8 @@ def has_scale(tensor: Table) -> bool:
     if quantization is None:
         return False
     details = quantization.integer(schema.Quantization.DETAILS_TYPE, UINT8)
-    return details == schema.Quantization.BLOCKWISE or any(
-        quantization.floats(schema.Quantization.SCALE)
+    return details == schema.Quantization.BLOCKWISE or quantization.any_float(
+        schema.Quantization.SCALE
     )
 
 

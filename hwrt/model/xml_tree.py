@@ -33,6 +33,12 @@ _BYTES_PER_PART = 10
 it.  ``openvino.save_model`` writes one for 16 bytes."""
 _MOST_PARTS = 2_000_000
 """As a tree, so many take some 300 MB."""
+_MOST_BYTES = 64 << 20
+_FED_BYTES = 4 << 20
+"""How much the parser is given at once.  expat before 2.6 looks at a comment or an attribute anew
+with each piece of it: in pieces of 64 KB, as ElementTree reads, 32 MB are looked at 512 times."""
+_LONGEST_TEXT = 4096
+"""How many characters between two tags are kept: an IR has sizes and blanks there."""
 
 
 def parse_xml(path: Path) -> ET.Element:
@@ -40,15 +46,21 @@ def parse_xml(path: Path) -> ET.Element:
 
     Raises Malformed where the XML is broken or asks for what is refused.
     """
+    size = path.stat().st_size
+    if size > _MOST_BYTES:
+        raise Malformed(f"its XML has {size} bytes; at most {_MOST_BYTES} are read")
+    most = min(_MOST_PARTS, _FREE_PARTS + size // _BYTES_PER_PART)
     with path.open("rb") as file:
         encoding = _encoding(file.read(_HEAD_BYTES))
-    most = min(_MOST_PARTS, _FREE_PARTS + path.stat().st_size // _BYTES_PER_PART)
-    # The encoding is given, since Python would look up its codecs for one that the file names.
-    parser = ET.XMLParser(target=_Bounded(most), encoding=encoding)  # noqa: S314 - see _Bounded
-    try:
-        root: ET.Element = ET.parse(path, parser).getroot()  # noqa: S314
-    except (ET.ParseError, ValueError) as exc:
-        raise Malformed(f"its XML is broken: {exc}") from exc
+        file.seek(0)
+        # The encoding is given: Python would look up its codecs for one that the file names.
+        parser = ET.XMLParser(target=_Bounded(most), encoding=encoding)  # noqa: S314 - see _Bounded
+        try:
+            while piece := file.read(_FED_BYTES):
+                parser.feed(piece)
+            root: ET.Element = parser.close()
+        except (ET.ParseError, ValueError) as exc:
+            raise Malformed(f"its XML is broken: {exc}") from exc
     return root
 
 
@@ -59,6 +71,7 @@ class _Bounded(ET.TreeBuilder):
         super().__init__()
         self._depth = 0
         self._parts_left = most_parts
+        self._text_left = _LONGEST_TEXT
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise Malformed(f"it declares the document type {name!r}, which no IR needs")
@@ -70,10 +83,18 @@ class _Bounded(ET.TreeBuilder):
             raise Malformed(f"its elements are nested more than {_MOST_DEPTH} deep")
         if self._parts_left < 0:
             raise Malformed("it has unreasonably many elements and attributes for its size")
+        self._text_left = _LONGEST_TEXT
         return super().start(tag, attrs)
+
+    def data(self, text: str, /) -> None:
+        self._text_left -= len(text)
+        if self._text_left < 0:
+            raise Malformed(f"it has a text of more than {_LONGEST_TEXT} characters")
+        super().data(text)
 
     def end(self, tag: str, /) -> ET.Element:
         self._depth -= 1
+        self._text_left = _LONGEST_TEXT
         return super().end(tag)
 
 

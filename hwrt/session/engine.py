@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import threading
 import weakref
@@ -15,11 +16,12 @@ from hwrt.session.feeds import checked_feeds, first_shape
 from hwrt.spec import ModelInfo
 from hwrt.tuning.feeds import random_feeds
 from hwrt.tuning.plan import Plan
-from hwrt.tuning.shapes import typical_shapes
+from hwrt.tuning.shapes import check_shapes, typical_shapes
 
 __all__ = ["Engine", "Loaded", "Origin"]
 
 _LEAST_AT_ONCE = 2
+_LOOK_AGAIN_S = 1.0
 
 
 class Origin(Protocol):
@@ -71,7 +73,8 @@ class Engine:
         self.idle: collections.deque[Request] = collections.deque()
         self.waiting = 0
         self._pool = threading.Condition()
-        self._created = 0
+        # Those of the pool, idle or running.  Weak: what a signal in mid-run throws away is gone.
+        self._requests: weakref.WeakSet[Request] = weakref.WeakSet()
         self._retired = False
         self._ended = False
         self._ending = threading.Lock()
@@ -113,19 +116,17 @@ class Engine:
         """
         limit = self.compiled.max_requests
         with self._pool:
-            if not self.is_open():
-                return None
-            if limit is None or self._created < limit:
-                return self._create()
             # A thread that gives a request back looks at `waiting` after it has done so: either
             # this thread finds the request here, or that thread finds this one waiting.
             self.waiting += 1
             try:
                 while self.is_open():
+                    if limit is None or len(self._requests) < limit:
+                        return self._create()
                     try:
                         return self.idle.pop()
-                    except IndexError:  # noqa: PERF203 - another thread may take it first
-                        self._pool.wait()
+                    except IndexError:  # another thread may take it first
+                        self._wait()
                 return None
             finally:
                 self.waiting -= 1
@@ -139,13 +140,14 @@ class Engine:
     def lend(self, shapes: Mapping[str, tuple[int, ...]] | None) -> Request | None:
         """A request of the caller's own, which keeps the engine open until it is closed.
 
-        None once the engine is retired.
+        None once the engine is retired.  Raises InputError for shapes that do not fit the inputs.
         """
-        typical = typical_shapes(self.info.inputs, self.plan.shapes or {})
+        given = check_shapes(self.info, shapes)
+        typical = typical_shapes(self.info.inputs, {**(self.plan.shapes or {}), **given})
         with self._pool:
             if self._retired:
                 return None
-            request = self.compiled.create_request({**typical, **(shapes or {})})
+            request = self.compiled.create_request(typical)
             self._lent.add(request)
         # An attribute of the instance hides the method of the class.
         vars(request)["close"] = functools.partial(_close_lent, self, weakref.ref(request))
@@ -174,23 +176,18 @@ class Engine:
 
         The compiled model is closed with the last lent request.
         """
-        with self._ending:
+        with self._ending, contextlib.ExitStack() as stack:
+            # What is pushed runs in turn, the last first, whatever another of them raises.
+            stack.callback(self._end)
             for request in self._drain():
-                request.close()
-            with self._pool:
-                self._ended = True
-                unused = not self._lent
-            if unused:
-                self._shut()
+                stack.callback(request.close)
 
     def close(self) -> None:
         """Retire, and close what is lent."""
-        self.retire()
-        with self._pool:
-            lent = list(self._lent)
-        for request in lent:
-            request.close()
-        self._shut()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._shut)
+            stack.callback(self._close_lent)
+            self.retire()
 
     def disable(self, reason: str, *, hint: str) -> None:
         """Make every request refuse, and keep this engine for ever: its threads are another's."""
@@ -200,14 +197,14 @@ class Engine:
         _of_parents.append((self, requests))
 
     def _create(self) -> Request:
-        self._created += 1
-        try:
-            return self.compiled.create_request(
-                {name: shape for name, _, shape in self.expected if shape is not None}
-            )
-        except BaseException:
-            self._created -= 1
-            raise
+        shapes = {name: shape for name, _, shape in self.expected if shape is not None}
+        request = self.compiled.create_request(shapes)
+        self._requests.add(request)
+        return request
+
+    def _wait(self) -> None:
+        # A signal that raises in a run (Ctrl-C) may lose its request or the word that it is idle.
+        self._pool.wait(_LOOK_AGAIN_S)
 
     def _drain(self) -> list[Request]:
         """Every request of the pool, each once its run has ended."""
@@ -218,18 +215,32 @@ class Engine:
             # Threads that waited for a request are told that there will be none.
             self._pool.notify_all()
             try:
-                while self._created:
+                while self._requests:
                     # One by one: a run that began before must not find one that is to be closed.
                     try:
                         drained.append(self.idle.pop())
                     except IndexError:  # noqa: PERF203 - as above
-                        self._pool.wait()
+                        self._wait()
                     else:
-                        self._created -= 1
+                        self._requests.discard(drained[-1])
             finally:
                 self.waiting -= 1
                 self._pool.notify_all()
         return drained
+
+    def _end(self) -> None:
+        with self._pool:
+            self._ended = True
+            unused = not self._lent
+        if unused:
+            self._shut()
+
+    def _close_lent(self) -> None:
+        with self._pool:
+            lent = list(self._lent)
+        with contextlib.ExitStack() as stack:
+            for request in lent:
+                stack.callback(request.close)
 
     def _return(self, request: Request) -> None:
         with self._pool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from hwrt.backend import Array
 from hwrt.errors import InputError
 from hwrt.session.engine import Engine
-from hwrt.spec import TensorSpec
+from hwrt.spec import Range, TensorSpec
 
 __all__ = ["check_fit", "check_outputs"]
 
@@ -27,6 +27,8 @@ def check_fit(old: Engine, new: Engine) -> None:
         *_differences("output", old.outputs, new.outputs, _agrees),
         *_other_scales("input", old.info.inputs, new.info.inputs),
         *_other_scales("output", old.info.outputs, new.info.outputs),
+        *_narrower(old, new),
+        *_newly_equal(old, new),
     ]
     if faults:
         raise _refusal(old, new, faults)
@@ -69,6 +71,39 @@ def _other_scales(kind: str, old: Specs, new: Specs) -> Iterator[str]:
     for spec in old:
         if spec.name in ours and ours[spec.name] != spec.quantization:
             yield f"the {kind} {spec} has another scale or zero point there"
+
+
+def _narrower(old: Engine, new: Engine) -> Iterator[str]:
+    """Dimensions that the new plan bounds more tightly than the old one."""
+    theirs = _sizes(old)
+    for name, bounds in _sizes(new).items():
+        for i, (bound, own) in enumerate(zip(bounds, theirs.get(name, ()), strict=False)):
+            if not isinstance(bound, Range):
+                continue
+            least, most = (own.min, own.max) if isinstance(own, Range) else (own, own)
+            if least is None or most is None or least < bound.min or most > bound.max:
+                yield f"dimension {i} of the input {name!r} is {bound.min} to {bound.max} there"
+
+
+def _newly_equal(old: Engine, new: Engine) -> Iterator[str]:
+    """Dimensions that have one name, and so one size, in the new model and not in the old one."""
+    sizes, names = _sizes(old), {spec.name: spec.dim_names or () for spec in old.info.inputs}
+    places: dict[str, list[int | str | None]] = {}
+    for spec in new.info.inputs:
+        for i, name in enumerate(spec.dim_names or ()):
+            size, *_ = *sizes.get(spec.name, ())[i : i + 1], None
+            own, *_ = *names.get(spec.name, ())[i : i + 1], None
+            if name is not None:
+                places.setdefault(name, []).append(size if isinstance(size, int) else own)
+    for name, found in places.items():
+        if len(found) > 1 and (None in found or len(set(found)) > 1):
+            yield f"the dimensions {name!r} have one size there"
+
+
+def _sizes(engine: Engine) -> dict[str, tuple[int | Range | None, ...]]:
+    """What each dimension of each input may be: a size, a Range, or None for any."""
+    given = engine.plan.shapes or {}
+    return {spec.name: given.get(spec.name, spec.shape or ()) for spec in engine.inputs}
 
 
 def _takes_all(old: TensorSpec, new: TensorSpec) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -35,7 +36,8 @@ class Session:
     Any thread may use it, also at the same time: each run takes a request from a pool that grows to
     what the backend can serve at once.  ``run`` makes no thread; ``submit`` and ``arun`` do when
     they are first called.  Closing it waits for runs that have begun or were submitted; without
-    that, the interpreter runs what was submitted before it exits.
+    that, the interpreter runs what was submitted before it exits.  Close what daemon threads run:
+    it waits for none of these, and vendors abort the process there.
 
     A session can be pickled and copied: the copy is loaded anew by the same plan, in its process.
     A process forked off can not use it, and raises SessionError.
@@ -194,9 +196,10 @@ class Session:
             self._closed = True
         refuse = _refusal(_CLOSED, _CLOSED_HINT)
         vars(self)["run"] = refuse
-        self._submissions.close()
-        for engine in (self._engine, *self._replaced):
-            engine.close()
+        with contextlib.ExitStack() as stack:
+            for engine in (self._engine, *self._replaced):
+                stack.callback(engine.close)
+            self._submissions.close()
 
     def __enter__(self: _S) -> _S:  # noqa: PYI019 - typing.Self is of Python 3.11
         return self

@@ -122,10 +122,12 @@ class Submissions:
 def _complete(future: Future[Outputs], job: Job) -> None:
     try:
         outputs = job()
-    except BaseException as exc:  # noqa: BLE001 - it is raised where the future is read
+    except BaseException as exc:  # it is raised where the future is read
         future.set_exception(exc)
         # The traceback holds this frame, which must not hold what holds the traceback.
         del future, job
+        if not isinstance(exc, Exception):
+            raise  # Ctrl-C while close() runs the job in the main thread
     else:
         future.set_result(outputs)
 

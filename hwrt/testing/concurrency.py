@@ -136,6 +136,23 @@ class Concurrency:
         check_request(request, graph, {"x": noise((4,))})
 
     @core
+    def test_started_request_is_the_runs_until_it_is_waited_for(self, compiled: Compile) -> None:
+        graph = graphs.relu(("N",))
+        request = compiled(graph).create_request()
+        request.start()
+        for use in (
+            request.run,
+            lambda: request.infer({"x": noise((1,))}),
+            lambda: request.resize({"x": (2,)}),
+            lambda: request.bind("x", None),
+        ):
+            with pytest.raises(InputError, match="running"):
+                use()
+        request.wait()
+
+        check_request(request, graph, {"x": noise((2,))})
+
+    @core
     def test_request_that_was_started_may_be_closed(self, compiled: Compile) -> None:
         graph = graphs.convolution(compiled.layout, batch=1)
         made = compiled(graph)

@@ -48,7 +48,8 @@ class BackendConformance(
     ``pytest.importorskip``: absent is a skip, broken a failure.
 
     Every test that needs a model runs once for each format that the backend reads and ``writers``
-    can write.  What a format has no word for is skipped, "tflite: ..." being the reason.
+    can write.  What a format has no word for is skipped, "tflite: ..." being the reason, or fails
+    where it is of the core.
 
     It covers: stamp, devices, options, precision and placement against what is true; values against
     NumPy over dtypes, ranks, scalars, no elements, NaN, many tensors, int8; shapes that are
@@ -85,7 +86,13 @@ class BackendConformance(
             pytest.skip(f"unsupported: {reason}")
 
     @pytest.fixture
-    def compiled(self, backend: Backend, model_format: str, tmp_path: Path) -> Iterator[Compile]:
+    def compiled(
+        self,
+        backend: Backend,
+        model_format: str,
+        tmp_path: Path,
+        request: pytest.FixtureRequest,
+    ) -> Iterator[Compile]:
         if model_format not in backend.formats:
             pytest.skip(f"{backend.name} does not read {model_format}")
         compile_model = Compile(
@@ -94,6 +101,7 @@ class BackendConformance(
             model_format=model_format,
             write=self.writers[model_format],
             folder=tmp_path,
+            is_core=request.node.originalname in CORE,
         )
         yield compile_model
         compile_model.close()

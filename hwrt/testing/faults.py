@@ -27,7 +27,10 @@ _WRONG_FEEDS: dict[str, dict[str, Any]] = {
 # What a session refuses before a request sees it: here it must not pass for something else.
 _UNCHECKED_FEEDS: dict[str, dict[str, Any]] = {
     "dtype": {"a": np.ones((2, 2), "f8"), "b": np.zeros((2, 2), "f4")},
+    "dtype of the same size": {"a": np.ones((2, 2), "i4"), "b": np.zeros((2, 2), "f4")},
+    "byte order": {"a": np.ones((2, 2), ">f4"), "b": np.zeros((2, 2), "f4")},
     "missing": {"b": np.zeros((2, 2), "f4")},
+    "one more": {name: np.zeros((2, 2), "f4") for name in "abq"},
 }
 
 
@@ -142,6 +145,13 @@ class Faults:
             failing.run()
 
         check_request(other, graph, {"x": noise((3,)), "i": np.array([1, 1], "i4")})
+
+    @core
+    def test_file_that_changed_is_compiled_anew(self, compiled: Compile) -> None:
+        compiled(graphs.relu())
+        graph = graphs.unary("Neg", "f4", (4,))
+
+        check(compiled(graph), graph, {"x": noise((4,))})
 
     @core
     def test_errors_hold_no_request_alive(self, compiled: Compile) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from hwrt.arrays import feed_array
 from hwrt.backend import Array
 from hwrt.errors import InputError
 from hwrt.files import write_atomically
@@ -19,6 +23,17 @@ from hwrt.spec import TensorSpec
 __all__ = ["random_feeds", "read_arrays", "read_feeds", "user_feeds", "write_arrays", "write_feeds"]
 
 _NAMES = "names.json"
+# What NumPy and zipfile raise for a damaged file; an EOFError would be an interrupt to the command.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def random_feeds(
@@ -79,21 +94,30 @@ def user_feeds(
 ) -> list[dict[str, Array]]:
     """The first ``limit`` sets of feeds: given, or one from each .npz or .npy file of a folder.
 
-    A .npy file is the feed of a model with one input.  Raises InputError for feeds that do not fit.
+    They are copies: whoever makes samples one by one may fill one array again and again.  A .npy
+    file is the feed of a model with one input.  Raises InputError for feeds that do not fit.
     """
     given = (
         _read_folder(Path(samples), inputs) if isinstance(samples, str | os.PathLike) else samples
     )
+    if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
+        raise _no_samples(f"samples is a {type(given).__name__}")
     feeds = []
     for found in given:
+        if not isinstance(found, Mapping):
+            raise _no_samples(f"a sample is a {type(found).__name__}")
         # Not ascontiguousarray(), which makes a vector of a scalar.
-        feeds.append({name: np.asarray(array, order="C") for name, array in found.items()})
+        feeds.append({name: np.array(feed_array(x, name), order="C") for name, x in found.items()})
         _check(feeds[-1], inputs)
         if len(feeds) == limit:
             break
     if not feeds:
         raise InputError("samples holds nothing", hint="give at least one set of feeds")
     return feeds
+
+
+def _no_samples(message: str) -> InputError:
+    return InputError(message, hint="give an iterable of dicts of name to array, or a folder")
 
 
 def _read_folder(folder: Path, inputs: Sequence[TensorSpec]) -> Iterable[dict[str, Array]]:
@@ -110,17 +134,25 @@ def _read_folder(folder: Path, inputs: Sequence[TensorSpec]) -> Iterable[dict[st
 
 def _read_sample(file: Path, inputs: Sequence[TensorSpec]) -> dict[str, Array]:
     try:
-        loaded = np.load(file, allow_pickle=False)
-        return dict(loaded) if file.suffix == ".npz" else {inputs[0].name: loaded}
-    except (OSError, ValueError) as exc:
-        raise InputError(f"the sample {file} can not be read: {exc}") from exc
+        with file.open("rb") as opened:
+            if file.suffix == ".npy":
+                return {inputs[0].name: np.lib.format.read_array(opened, allow_pickle=False)}
+            if not zipfile.is_zipfile(opened):
+                raise ValueError("it is no .npz archive")
+            opened.seek(0)
+            return dict(np.load(opened, allow_pickle=False))
+    except _UNREADABLE as exc:
+        raise InputError(
+            f"the sample {file} can not be read: {exc or type(exc).__name__}",
+            hint="save feeds with numpy.savez(file, **feeds)",
+        ) from exc
 
 
 def _check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec]) -> None:
     wanted = {spec.name: spec for spec in inputs}
     if set(feeds) != set(wanted):
         raise InputError(
-            f"a sample feeds {', '.join(sorted(feeds)) or 'nothing'}",
+            f"a sample feeds {', '.join(sorted(map(str, feeds))) or 'nothing'}",
             hint=f"the inputs are {', '.join(map(str, inputs))}",
         )
     for name, array in feeds.items():

@@ -154,9 +154,10 @@ class Plan:
     def load(cls, path: str | os.PathLike[str]) -> Plan:
         """The plan in the file.  Raises InputError where it can not be read."""
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as exc:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, ValueError, TypeError) as exc:  # no text, a null byte; no path
             raise InputError(f"the plan {path} can not be read: {exc}") from exc
+        return cls.from_json(text)
 
 
 def _digest(document: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ _PROBE_TIMEOUT_S = 120.0
 
 
 def is_proved(plan: Plan, cache_root: Path | None) -> bool:
-    """True when this very compilation is known to end well on this machine."""
+    """True when this very compilation is known to end well, within its memory, on this machine."""
     key = _key(plan)
     if _digest(key) in _proved:
         return True
@@ -60,7 +60,7 @@ def prove(
     model: ModelInfo,
     plan: Plan,
     *,
-    limits: Limits,
+    threads: int,
     cache_dir: Path | None,
     cache_root: Path | None,
 ) -> None:
@@ -68,12 +68,13 @@ def prove(
 
     What it builds in ``cache_dir`` is used by the compilation that follows here.  Raises
     BackendFailure, with the child's last words, where the child crashes, hangs or takes more memory
-    than ``limits`` allows, and what the backend raises where it refuses the model.  An error of the
+    than the plan allows, and what the backend raises where it refuses the model.  An error of the
     run alone is logged: random feeds need not make sense to every model, and this process survives
     it.
     """
     if is_proved(plan, cache_root):
         return
+    limits = Limits(threads, plan.key.max_memory_bytes)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hwrt-prove-")))
         shapes = typical_shapes(model.inputs, plan.shapes or {})
@@ -122,6 +123,7 @@ def _key(plan: Plan) -> dict[str, Any]:
         "device": plan.device,
         "options": dict(plan.options),
         "shapes": shapes_to_json(plan.shapes),
+        "max_memory_bytes": plan.key.max_memory_bytes,
     }
 
 

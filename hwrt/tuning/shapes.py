@@ -15,6 +15,8 @@ __all__ = ["check_shapes", "shapes_from_json", "shapes_to_json", "typical_shapes
 def check_shapes(model: ModelInfo, shapes: Mapping[str, Sequence[int | Range]] | None) -> Shapes:
     """The shapes as tuples; InputError for one that does not fit the model."""
     specs = {spec.name: spec for spec in model.inputs}
+    if shapes is not None and not isinstance(shapes, Mapping):
+        raise InputError(f"shapes is {shapes!r}", hint="give a dict of input to shape")
     checked = {}
     for name, shape in (shapes or {}).items():
         if name not in specs:

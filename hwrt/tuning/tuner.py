@@ -19,7 +19,7 @@ from hwrt.backend import Array
 from hwrt.errors import HwrtError, NoBackend
 from hwrt.machine.conditions import Conditions, conditions
 from hwrt.measure.measurement import Measurement, score
-from hwrt.measure.output_error import compare, within, worst
+from hwrt.measure.output_error import compare, judges_nothing, within, worst
 from hwrt.spec import ModelInfo, Shapes
 from hwrt.tuning.feeds import random_feeds, write_feeds
 from hwrt.tuning.search import Found, Search, search
@@ -31,6 +31,9 @@ __all__ = ["Evidence", "compiled_dir", "measure", "require_winner"]
 
 _PRUNE_ROUNDS = 3
 _PRUNE_RATIO = 1.3
+_SAYS_NOTHING = (
+    "on these feeds the reference gives no finite number: give samples with which it does"
+)
 Report = Callable[[float, str], object]
 
 
@@ -139,7 +142,7 @@ def compiled_dir(
 def _reference(
     task: Task, found: Search, report: Report
 ) -> tuple[list[dict[str, Array]] | None, str | None, str | None]:
-    """(outputs, who made them, None), or (None, None, why there are none)."""
+    """(outputs, who made them, None or why they judge nothing), or (None, None, why none are)."""
     reasons = []
     for judge in found.references:
         report(0.0, f"reference outputs from {judge.candidate.backend}")
@@ -159,7 +162,8 @@ def _reference(
                 for one, other in zip(again, outputs, strict=True)
             )
             if within(spread, task.tolerance) is None:
-                return outputs, str(judge.candidate), None
+                void = all(map(judges_nothing, outputs))
+                return outputs, str(judge.candidate), _SAYS_NOTHING if void else None
             trial.fail("its outputs differ from one run to the next")
         reasons.append(f"{judge.candidate.backend}: {trial.measurement.reason}")
     if not reasons:

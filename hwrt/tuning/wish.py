@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hwrt.errors import InputError
@@ -65,9 +65,11 @@ class Effort:
 
 
 def names_of(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """One name or several as a tuple."""
+    """One name or several as a tuple.  Raises InputError for what is neither."""
     if value is None:
         return None
+    if not isinstance(value, Iterable):
+        raise InputError(f"backend is {value!r}", hint="give a name or several")
     return (value,) if isinstance(value, str) else tuple(value)
 
 

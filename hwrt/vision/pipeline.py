@@ -231,7 +231,7 @@ class Classifier(Pipeline[Classification]):
         A 16-bit float is off by a thousandth, a quantised one by half a step an element.
         """
         quantization = self._output.quantization
-        rounding = 0.0 if quantization is None else quantization.scale[0] / 2 * row.size
+        rounding = 0.0 if quantization is None else max(quantization.scale) / 2 * row.size
         off = abs(float(row.sum(dtype=np.float64)) - 1)
         return bool(row.min() >= 0 and row.max() <= 1 and off <= 0.01 + rounding)
 

@@ -76,15 +76,26 @@ def dequantize(
         out = np.empty(integers.shape, np.float32)
     _check_out(out, integers.shape, np.dtype(np.float32))
     np.subtract(integers, zeros, out=out, dtype=np.float32)
-    np.multiply(out, scales, out=out)
+    with np.errstate(over="ignore"):
+        np.multiply(out, scales, out=out)
     return out
 
 
 def _integer(dtype: DTypeLike) -> np.dtype[Any]:
-    kind = np.dtype(dtype)
-    if kind.name not in _INTEGERS:
-        raise InputError(f"the dtype is {kind}", hint=f"it is one of {', '.join(_INTEGERS)}")
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:  # "int4", which NumPy lacks
+        kind = None
+    if kind is None or kind.name not in _INTEGERS:
+        raise InputError(f"the dtype is {dtype}", hint=f"it is one of {', '.join(_INTEGERS)}")
     return kind
+
+
+def _numbers(name: str, value: Any, hint: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise InputError(f"the {name} is {value!r:.80}", hint=hint) from exc
 
 
 def _parameters(
@@ -95,16 +106,18 @@ def _parameters(
     kind: np.dtype[Any],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scale and zero point in float32, shaped to go along ``axis`` of ``shape``."""
-    scales, zeros = np.asarray(scale, np.float32), np.asarray(zero_point, np.float64)
+    numbers = "give finite numbers above 0"
+    with np.errstate(over="ignore"):
+        scales = _numbers("scale", scale, numbers).astype(np.float32)
     if not (np.isfinite(scales) & (scales > 0)).all():
-        raise InputError(f"the scale is {scale!r:.80}", hint="give finite numbers above 0")
+        raise InputError(f"the scale is {scale!r:.80}", hint=numbers)
     limits = np.iinfo(kind)
+    integers = f"give integers of {kind}: {limits.min} to {limits.max}"
+    zeros = _numbers("zero point", zero_point, integers)
     if not ((zeros >= limits.min) & (zeros <= limits.max) & (zeros == np.rint(zeros))).all():
-        raise InputError(
-            f"the zero point is {zero_point!r:.80}",
-            hint=f"give integers of {kind}: {limits.min} to {limits.max}",
-        )
-    if axis is not None and not -len(shape) <= axis < len(shape):
+        raise InputError(f"the zero point is {zero_point!r:.80}", hint=integers)
+    whole = isinstance(axis, int | np.integer)
+    if axis is not None and not (whole and -len(shape) <= axis < len(shape)):
         raise InputError(f"axis is {axis} for the shape {shape}", hint="give one of its dimensions")
     count = 1 if axis is None else shape[axis]
     if scales.size not in (1, count) or zeros.size not in (1, count):
@@ -117,8 +130,8 @@ def _parameters(
     if axis is not None:
         along[axis] = -1
     return (
-        scales.reshape(along if scales.size > 1 else ()),
-        zeros.astype(np.float32).reshape(along if zeros.size > 1 else ()),
+        scales.reshape(along if scales.size != 1 else ()),
+        zeros.astype(np.float32).reshape(along if zeros.size != 1 else ()),
     )
 
 

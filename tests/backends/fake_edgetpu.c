@@ -2,10 +2,13 @@
 // as y = -x in float32.  The structs are the first members of those in TFLite's c/common.h.
 //
 // -DCRASH=1 crashes when it is loaded, -DCRASH=2 when it is given a model, as builds for another
-// runtime do.  -DREFUSE says that there is no device, -DHANG never answers.
+// runtime do.  -DREFUSE says that there is no device, -DHANG never answers.  -DLOCK="FILE" lets one
+// process at a time have the device, as the real one does.
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 typedef struct {
@@ -115,6 +118,8 @@ static int prepare(Context* context, Delegate* delegate) {
 __attribute__((constructor)) static void crash(void) { *(volatile int*)0 = 0; }
 #endif
 
+static int lock = -1, users = 0;
+
 Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count,
                                         void (*report_error)(const char*)) {
 #ifdef HANG
@@ -128,6 +133,16 @@ Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count
     report_error("the fake is usb:0");
     return NULL;
   }
+#ifdef LOCK
+  if (!users) lock = open(LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (!users && flock(lock, LOCK_EX | LOCK_NB)) {
+    close(lock);
+    report_error("another process has the fake");
+    return NULL;
+  }
+  usleep(100000);
+#endif
+  users++;
   Delegate* delegate = calloc(1, sizeof(Delegate));
   delegate->prepare = prepare;
   delegate->flags = 1;  // kTfLiteDelegateFlagsAllowDynamicTensors: prepared after it took its nodes
@@ -135,5 +150,6 @@ Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count
 }
 void tflite_plugin_destroy_delegate(Delegate* delegate) {
   if (delegate && delegate->kernels) abort();  // the interpreter should have gone before
+  if (delegate && !--users && lock >= 0) close(lock);
   free(delegate);
 }

@@ -3,12 +3,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 
 from hwrt.backend import (
@@ -24,12 +23,10 @@ from hwrt.backend import (
 )
 from hwrt.model import read
 from hwrt.testing import BackendConformance, graphs
-from hwrt.testing.checking import check, check_request, noise
+from hwrt.testing.checking import check, noise
 from hwrt.testing.tflite_writer import write_tflite
-from hwrt_litert import LiteRt, memory, vendor
+from hwrt_litert import LiteRt, memory, vendor, words
 from hwrt_litert.diagnosis import findings
-
-from .tflite_files import ADD, GATHER, NEG, RELU, Function, Operator, write
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
 
@@ -73,7 +70,6 @@ class TestLiteRt(BackendConformance):
 
 CPU = Device("cpu")
 SINGLE = Options(threads=1)
-RELU_FUNCTION = Function([("f4", (4,)), ("f4", (4,))], [0], [1], [Operator(RELU, [0], [1])])
 
 
 def relu(folder: Path) -> ModelInfo:
@@ -132,104 +128,9 @@ def test_float_model_is_judged_without_xnnpack_and_a_quantised_one_by_the_defaul
     assert LiteRt().reference(quantized(tmp_path), CPU) == Options(precision="int8", threads=1)
 
 
-# -- files --------------------------------------------------------------------------------------
-
-
-def test_function_that_is_not_the_first_graph_is_run(tmp_path: Path) -> None:
-    negate = Function([("f4", (None,)), ("f4", (None,))], [0], [1], [Operator(NEG, [0], [1])])
-    signatures = {"serving_default": (1, {"in": 0}, {"out": 1}), "other": (0, {"x": 0}, {"y": 1})}
-    model = write(tmp_path / "two.tflite", [RELU_FUNCTION, negate], signatures)
-    request = LiteRt().compile(model, CPU, options=SINGLE).create_request({"in": (3,)})
-    request.inputs["in"][...] = [1, -2, 3]
-    request.run()
-    outputs = request.outputs
-
-    np.testing.assert_array_equal([-1, 2, -3], outputs["out"])
-    np.testing.assert_array_equal([-1], request.infer({"in": np.ones(1, "f4")})["out"])
-
-
-def test_outputs_without_a_name_in_the_signature_are_found_by_their_place(tmp_path: Path) -> None:
-    tensors = [("f4", (2,)), ("f4", (2,)), ("f4", (2,)), ("f4", (2,))]
-    operators = [Operator(ADD, [0, 1], [2]), Operator(NEG, [0], [3])]
-    model = write(
-        tmp_path / "model.tflite",
-        [Function(tensors, [1, 0], [3, 2, 0], operators)],
-        {"serving_default": (0, {"a": 0}, {"sum": 2, "total": 2})},
-    )
-    made = LiteRt().compile(model, CPU, options=SINGLE)
-    outputs = made.create_request().infer(
-        {"a": np.array([1, 2], "f4"), "t1": np.array([10, 20], "f4")}
-    )
-
-    assert [spec.name for spec in made.inputs] == ["t1", "a"]
-    assert {name: array.tolist() for name, array in outputs.items()} == {
-        "t3": [-1, -2],
-        "sum": [11, 22],
-        "total": [11, 22],
-        "t0": [1, 2],
-    }
-
-
-@pytest.mark.parametrize("text", ["plain", "", "zw\u00e9\u4e8c", "\udcff not UTF-8"])
-def test_strings_pass(tmp_path: Path, text: str) -> None:
-    tensors = [(object, (None,)), ("i4", (2,), [1, 0]), (object, (2,))]
-    model = write(
-        tmp_path / "model.tflite", [Function(tensors, [0], [2], [Operator(GATHER, [0, 1], [2])])]
-    )
-    request = LiteRt().compile(model, CPU, options=SINGLE).create_request({"t0": (2,)})
-    outputs = request.infer({"t0": np.array([text, "other"], object)})
-    request.run()
-
-    assert outputs["t2"].tolist() == ["other", text]
-    assert request.outputs["t2"].tolist() == ["other", text]
-
-
-def test_model_with_variables_has_one_request(tmp_path: Path) -> None:
-    model = replace(relu(tmp_path), operators={"RELU": 1, "ASSIGN_VARIABLE": 1})
-
-    assert LiteRt().compile(model, CPU, options=SINGLE).max_requests == 1
-
-
-def test_weights_in_other_files_are_refused(tmp_path: Path) -> None:
-    model = replace(relu(tmp_path), external_files=(tmp_path / "weights.bin",))
-
-    with pytest.raises(UnsupportedModel, match="one file"):
-        LiteRt().compile(model, CPU, options=SINGLE)
-
-
-def test_operator_of_tensorflow_itself_is_refused(tmp_path: Path) -> None:
-    function = RELU_FUNCTION._replace(operators=[Operator("FlexErf", [0], [1])])
-    model = write(tmp_path / "model.tflite", [function])
-
-    with pytest.raises(UnsupportedModel, match="Select TensorFlow op"):
-        LiteRt().compile(model, CPU, options=SINGLE)
-
-
-def test_fixed_shapes_that_do_not_fit_each_other_are_an_unsupported_model(tmp_path: Path) -> None:
-    tensors = [("f4", (2,)), ("f4", (3,)), ("f4", (3,))]
-    function = Function(tensors, [0, 1], [2], [Operator(ADD, [0, 1], [2])])
-    model = write(tmp_path / "model.tflite", [function])
-
-    with pytest.raises(UnsupportedModel, match=r"model\.tflite.*\(2,\).*\(3,\)"):
-        LiteRt().compile(model, CPU, options=SINGLE)
-
-
-def test_shapes_that_do_not_fit_each_other_are_an_input_error_and_change_nothing(
-    tmp_path: Path,
-) -> None:
-    graph = graphs.add(("N", 2))
-    model = read(write_tflite(graph, tmp_path / "model.tflite"))
-    with pytest.raises(InputError, match=r"'a': \(3, 2\), 'b': \(4, 2\)"):
-        LiteRt().compile(model, CPU, options=SINGLE, shapes={"a": (3, 2), "b": (4, 2)})
-    made = LiteRt().compile(model, CPU, options=SINGLE)
-    request = made.create_request({"a": (2, 2), "b": (2, 2)})
-    request.inputs["a"][...] = 5
-    with pytest.raises(InputError, match=r"'a': \(3, 2\), 'b': \(4, 2\)"):
-        request.resize({"a": (3, 2), "b": (4, 2)})
-    request.run()
-
-    np.testing.assert_array_equal(np.full((2, 2), 5), request.outputs["c"])
-    check_request(request, graph, {"a": noise((3, 2)), "b": noise((3, 2))})
+def test_threads_that_no_int_holds_are_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="threads is 2147483648"):
+        LiteRt().compile(relu(tmp_path), CPU, options=Options(threads=1 << 31))
 
 
 # -- the process --------------------------------------------------------------------------------
@@ -255,20 +156,93 @@ def test_vendor_prints_nothing_and_other_words_on_stderr_stay(tmp_path: Path) ->
     assert (done.stdout, done.stderr) == ("", "mine before\nmine after\n")
 
 
+def say(words: bytes) -> Callable[..., Any]:
+    """An Interpreter that only says something on stderr."""
+    return lambda **_: SimpleNamespace(allocate_tensors=lambda: os.write(2, words))
+
+
 def test_words_of_others_on_stderr_are_printed_after_the_vendors_are_logged(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from hwrt_litert import words
-
-    monkeypatch.setattr(words, "_said", False)
+    monkeypatch.setattr(words, "_heard", False)
     caplog.set_level("DEBUG", logger="hwrt")
-    with words.first_words_logged():
-        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nmine\n")
+    words.log_first_words(say(b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nmine\n"))
 
     assert capfd.readouterr().err == "mine\n"
     assert "XNNPACK" in caplog.text
+
+
+def test_model_that_the_vendor_first_speaks_over_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(words, "_heard", False)
+
+    def make(**arguments: Any) -> Any:
+        made.append(vendor.load().interpreter(**arguments))
+        return made[0]
+
+    words.log_first_words(make)
+    made[0].invoke()
+
+    assert len(made) == 1
+
+
+def test_stderr_that_takes_nothing_fails_no_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_heard", False)
+    stderr, full = os.dup(2), os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 2)
+    try:
+        words.log_first_words(say(b"of another thread\n"))
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(full)
+
+    assert words._heard
+
+
+def test_what_is_said_before_a_crash_in_the_first_compile_is_on_stderr(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "import hwrt_litert\n"
+        "from hwrt.backend import Device, Options\n"
+        "from hwrt.model import read\n"
+        "def crash(*_):\n"
+        "    os.write(2, b'F0000 the very reason\\n'); os._exit(3)\n"
+        "hwrt_litert.Graph = crash\n"
+        "model = read(Path(sys.argv[1]))\n"
+        "hwrt_litert.LiteRt().compile(model, Device('cpu'), options=Options())\n"
+    )
+    arguments = [sys.executable, "-c", code, str(relu(tmp_path).path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (3, "F0000 the very reason\n")
+
+
+def test_lock_that_another_thread_has_is_free_in_a_forked_child() -> None:
+    code = (
+        "import os, signal, threading\n"
+        "from hwrt_litert.lock import Lock\n"
+        "lock, held, done = Lock(), threading.Event(), threading.Event()\n"
+        "def hold():\n"
+        "    with lock:\n"
+        "        held.set(); done.wait()\n"
+        "threading.Thread(target=hold).start()\n"
+        "held.wait()\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    signal.alarm(20)\n"
+        "    with lock:\n"
+        "        os._exit(0)\n"
+        "print(os.waitpid(child, 0)[1])\n"
+        "done.set()\n"
+    )
+    arguments = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "0\n"
 
 
 def test_absent_vendor_is_unavailable_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,6 +323,24 @@ def test_requests_are_bounded_by_cpus_and_by_half_of_the_memory(
     each: int, available: int | None, wanted: int
 ) -> None:
     assert memory.requests_that_fit(each, available, cpus=4) == wanted
+
+
+def test_what_one_request_takes_is_measured_alike_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read(write_tflite(graphs.relu((1 << 18,)), tmp_path / "model.tflite"))
+    found = []
+
+    def bound(each_bytes: int, *_: object) -> int:
+        found.append(each_bytes)
+        return 1
+
+    monkeypatch.setattr("hwrt_litert.requests_that_fit", bound)
+    for _ in range(3):
+        LiteRt().compile(model, CPU, options=SINGLE).close()
+
+    # Input and output are 1 MiB each.
+    assert all(2 << 20 <= each < 3 << 20 for each in found)
 
 
 def test_available_memory_is_the_least_of_machine_and_control_group(tmp_path: Path) -> None:

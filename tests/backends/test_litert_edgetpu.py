@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,29 @@ def test_edgetpu_is_tried_once(root: Path, library: Build, monkeypatch: pytest.M
         backend.devices()
 
     assert len(tried) == 1
+
+
+def test_two_models_of_one_process_share_the_edgetpu(
+    root: Path, library: Build, tmp_path: Path
+) -> None:
+    usb(root)
+    library(f'-DLOCK="{root}/lock"')
+    models = [LiteRt(root).compile(mapped(tmp_path), TPU, options=SINGLE) for _ in range(2)]
+    x = np.ones(4, "f4")
+    found = [made.create_request().infer({"t0": -x})["t2"].tolist() for made in models]
+
+    assert found == [[1] * 4] * 2
+    assert [device.id for device in LiteRt(root).devices()] == ["cpu:0", "edgetpu:0"]
+
+
+def test_edgetpu_is_tried_by_one_thread_at_a_time(root: Path, library: Build) -> None:
+    usb(root)
+    library(f'-DLOCK="{root}/lock"')
+    backend = LiteRt(root)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: len(backend.devices()), range(4)))
+
+    assert found == [2] * 4
 
 
 def test_library_is_part_of_the_stamp(root: Path, library: Build) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import gc
+import sys
 import weakref
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 from hwrt.backend import (
     Backend,
     BackendFailure,
+    BackendUnavailable,
     CompiledModel,
     Device,
     InputError,
@@ -21,8 +25,8 @@ from hwrt.backend import (
 )
 from hwrt.model import read
 from hwrt.testing import BackendConformance, Graph, graphs, node, tensor
-from hwrt.testing.checking import Compile, check, noise
-from hwrt_onnxruntime import diagnosis
+from hwrt.testing.checking import Compile, check, check_request, noise
+from hwrt_onnxruntime import OnnxRuntime, diagnosis
 from hwrt_onnxruntime.diagnosis import findings
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -61,6 +65,14 @@ class TestOnnxRuntime(BackendConformance):
 
         assert request.outputs["y"] is mine
         np.testing.assert_array_equal([1, 0, 2], mine)
+
+    def test_output_may_be_larger_than_its_file_states(self, compiled: Compile) -> None:
+        graph = graphs.relu(("N", 3))
+        stated = dataclasses.replace(graph, outputs=(tensor("y", "f4", (1, 3)),))
+        request = compiled(stated).create_request({"x": (4, 3)})
+        request.bind("y", None)
+
+        check_request(request, graph, {"x": noise((4, 3))})
 
     def test_output_of_open_shape_has_no_value_before_a_run(self, compiled: Compile) -> None:
         request = compiled(graphs.arg_where()).create_request()
@@ -109,6 +121,39 @@ class TestOnnxRuntime(BackendConformance):
         with pytest.raises(InputError, match=name):
             compiled(graphs.relu(), Options(options))
 
+    @pytest.mark.parametrize(
+        ("level", "kernel"),
+        [("disable", "MatMul"), ("basic", "MatMul"), ("extended", "QLinearMatMul")],
+    )
+    def test_quantised_model_is_int8_where_its_products_are_fused(
+        self, compiled: Compile, tmp_path: Path, level: str, kernel: str
+    ) -> None:
+        model = compiled.save(graphs.quantized_matmul(float_ends=True))
+        options = Options(threads=1, graph_optimization=level)
+        made = compiled(model, options, cache_dir=tmp_path / "cache")
+        assert made.artefact is not None
+        run = {node.op_type for node in onnx.load(made.artefact).graph.node}
+
+        assert kernel in run
+        assert made.precision == ("int8" if kernel == "QLinearMatMul" else "f32")
+
+    @pytest.mark.parametrize(
+        ("options", "shapes"),
+        [({"threads": 2**40}, None), ({"threads": 1}, {"x": (2**70,)})],
+        ids=["threads", "shapes"],
+    )
+    def test_number_that_is_too_large_is_an_input_error(
+        self, compiled: Compile, options: dict[str, int], shapes: Any
+    ) -> None:
+        with pytest.raises(InputError, match="smaller numbers"):
+            compiled(graphs.relu(("N",)), Options(options), shapes=shapes)
+
+    def test_text_that_utf_8_lacks_is_an_input_error(self, compiled: Compile) -> None:
+        request = compiled(graphs.unary("Identity", object, (1,))).create_request()
+
+        with pytest.raises(InputError, match="surrogates"):
+            request.infer({"x": np.array(["\udcff"], object)})
+
     def test_placement_counts_the_operators(self, compiled: Compile) -> None:
         if not hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info"):
             pytest.skip("this onnxruntime does not tell where operators run")
@@ -139,6 +184,56 @@ class TestOnnxRuntime(BackendConformance):
         assert made.artefact is None
         assert not (tmp_path / "cache").exists()
         check(made, graph, {"x": noise((4, 512))}, rtol=1e-4)
+
+
+def folder_named(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Let the import system see a package of this name alone, or a bare folder without code."""
+    (folder / name / "capi").mkdir(parents=True)
+    if code:
+        (folder / name / "__init__.py").write_text(code, encoding="utf-8")
+    for module in [key for key in sys.modules if key.partition(".")[0] == name]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(sys, "path", [str(folder)])
+
+
+def test_folder_that_uninstalling_left_behind_is_no_onnxruntime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_named("onnxruntime", tmp_path, monkeypatch, code="")
+
+    for use in (OnnxRuntime().stamp, OnnxRuntime().devices):
+        with pytest.raises(BackendUnavailable, match="not installed"):
+            use()
+
+
+def test_onnxruntime_that_fails_while_it_is_imported_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_named("onnxruntime", tmp_path, monkeypatch, code="raise AttributeError('_ARRAY_API')")
+
+    with pytest.raises(BackendUnavailable, match="does not import: AttributeError: _ARRAY_API"):
+        OnnxRuntime().devices()
+
+
+def test_string_beside_bfloat16_is_an_unsupported_model(tmp_path: Path) -> None:
+    s, t = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.STRING, ["N"]) for name in "st"
+    )
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, kind, ["N"])
+        for name, kind in (("x", onnx.TensorProto.FLOAT), ("y", onnx.TensorProto.BFLOAT16))
+    )
+    nodes = [
+        onnx.helper.make_node("Identity", ["s"], ["t"]),
+        onnx.helper.make_node("Cast", ["x"], ["y"], to=onnx.TensorProto.BFLOAT16),
+    ]
+    graph = onnx.helper.make_graph(nodes, "both", [s, x], [t, y])
+    opsets = [onnx.helper.make_opsetid("", 19)]
+    path = tmp_path / "model.onnx"
+    onnx.save(onnx.helper.make_model(graph, ir_version=9, opset_imports=opsets), path)
+
+    with pytest.raises(UnsupportedModel, match="'s'"):
+        compile_foreign(read(path))
 
 
 def test_one_distribution_is_no_finding() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import onnx
 import pytest
 
 from hwrt.backend import (
@@ -156,6 +157,32 @@ class TestOpenVino(BackendConformance):
 
         np.testing.assert_array_equal([[0], [2]], first)
 
+    # -- arrays ---------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("size", [4, 1 << 16])
+    def test_infer_writes_nothing_to_a_bound_input(self, compiled: Compile, size: int) -> None:
+        request = compiled(graphs.relu((size,))).create_request()
+        mine = np.full(size, 3, "f4")
+        request.bind("x", mine)
+        outputs = request.infer({"x": np.full(size, 5, "f4")})
+        request.run()
+
+        assert np.unique(mine) == [3]
+        assert np.unique(outputs["y"]) == [5]
+        assert np.unique(request.outputs["y"]) == [3]
+
+    @pytest.mark.parametrize("name", ["f4", "f2", "u2", "i2"])
+    @pytest.mark.parametrize("size", [3, 4, 1 << 16])
+    def test_feed_of_another_dtype_is_never_read_as_bfloat16(
+        self, backend: Backend, tmp_path: Path, name: str, size: int
+    ) -> None:
+        pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
+        made = backend.compile(bfloat16_model(tmp_path), Device("cpu"), options=Options(threads=1))
+        request = made.create_request({"x": (4,)})
+
+        with pytest.raises(InputError, match=np.dtype(name).name):
+            request.infer({"x": np.ones(size, name)})
+
     # -- preprocess -----------------------------------------------------------------------------
 
     @pytest.mark.parametrize("reverse", [False, True], ids=["as is", "reversed"])
@@ -201,6 +228,21 @@ class TestOpenVino(BackendConformance):
 
         with pytest.raises((ModelError, BackendFailure), match=r"model\.xml"):
             backend.compile(info, Device("cpu"), options=Options())
+
+
+def bfloat16_model(folder: Path) -> ModelInfo:
+    """Y is x, a bfloat16 vector of any length, as float32."""
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, kind, ["N"])
+        for name, kind in (("x", onnx.TensorProto.BFLOAT16), ("y", onnx.TensorProto.FLOAT))
+    )
+    cast = onnx.helper.make_node("Cast", ["x"], ["y"], to=onnx.TensorProto.FLOAT)
+    graph = onnx.helper.make_graph([cast], "cast", [x], [y])
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(
+        onnx.helper.make_model(graph, ir_version=8, opset_imports=opsets), folder / "bf16.onnx"
+    )
+    return read(folder / "bf16.onnx")
 
 
 def ir_file(folder: Path) -> ModelInfo:

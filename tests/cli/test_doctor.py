@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -140,6 +141,25 @@ def test_a_backend_of_another_model_format_is_unchecked_and_says_so(
 
     assert (check.status, check.devices) == ("unchecked", ())
     assert check.reason == "it reads om: there is no check model of these"
+
+
+def test_a_backend_whose_check_model_can_not_be_written_is_unchecked(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("Converted")
+    plugin = tmp_path / "site-packages" / "faulty_backends.py"
+    plugin.write_text(
+        plugin.read_text()
+        + "\n\nclass Converted(Good):\n"
+        + "    name, formats, api_version = 'converted', frozenset({'tflite'}), 1\n"
+    )
+    monkeypatch.setitem(sys.modules, "flatbuffers", None)
+
+    check = check_backend("converted")
+
+    assert (check.status, check.mend) == ("unchecked", "pip install flatbuffers")
+    assert check.reason is not None
+    assert check.reason.startswith("its check model can not be written: ")
 
 
 def test_what_the_backend_diagnoses_is_told(tmp_path: Path, install: Install) -> None:

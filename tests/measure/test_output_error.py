@@ -13,6 +13,7 @@ from hwrt.measure.output_error import (
     OutputError,
     Tolerance,
     compare,
+    judges_nothing,
     tolerance_of,
     within,
     worst,
@@ -200,6 +201,14 @@ def test_nan_is_not_within_any_tolerance():
     assert within(errors, Tolerance(relative_l2=1e9, agreement=0.0)) is not None
 
 
+def test_scales_that_do_not_fit_the_output_are_told():
+    q = np.ones((2, 3), np.int8)
+
+    error = compare({"y": q}, {"y": q}, quantized((0.5, 8.0), (0, 0), 1))["y"]
+
+    assert error.difference == "shape (2, 3), which its scales do not fit"
+
+
 def test_a_single_class_id_has_to_agree():
     errors = compare({"id": np.array([7])}, {"id": np.array([8])})
 
@@ -232,13 +241,16 @@ def test_every_output_that_is_wrong_is_told():
 
 def test_the_worst_over_samples_keeps_each_figures_extreme():
     samples = [
-        {"y": OutputError(0.1, 5.0), "id": OutputError(agreement=1.0)},
+        {"y": OutputError(0.1, 5.0, slice_l2=0.2), "id": OutputError(agreement=1.0)},
         {"y": OutputError(0.3, 2.0), "id": OutputError(agreement=0.5)},
-        {"y": OutputError(0.2, 1.0, difference="dtype"), "id": OutputError(agreement=0.9)},
+        {
+            "y": OutputError(0.2, 1.0, difference="dtype", slice_l2=0.1),
+            "id": OutputError(agreement=0.9),
+        },
     ]
 
     assert worst(samples) == {
-        "y": OutputError(0.3, 5.0, difference="dtype"),
+        "y": OutputError(0.3, 5.0, difference="dtype", slice_l2=0.2),
         "id": OutputError(agreement=0.5),
     }
 
@@ -251,6 +263,7 @@ def test_the_f32_tolerance_is_one_in_ten_thousand():
     "error",
     [
         OutputError(1e-5, 0.25),
+        OutputError(1e-5, 0.25, slice_l2=0.5),
         OutputError(math.inf, math.inf),
         OutputError(0.1, 3.0, 0.75),
         OutputError(math.inf, math.inf, 0.0, "the output is missing"),
@@ -295,11 +308,13 @@ def test_integers_that_stand_for_numbers_are_compared_as_these():
     assert error.agreement is None
 
 
-def test_each_channel_has_its_own_scale():
-    reference = np.array([[1, 1], [1, 1]], np.int8)
-    output = np.array([[1, 2], [1, 1]], np.int8)
+@pytest.mark.parametrize(("axis", "scale"), [(0, (0.5, 8.0)), (1, (0.5, 8.0, 0.5))])
+def test_each_channel_has_its_own_scale(axis, scale):
+    reference = np.array([[1, 1, 1], [1, 1, 1]], np.int8)
+    output = np.array([[1, 1, 1], [1, 2, 1]], np.int8)
+    specs = quantized(scale, (0,) * len(scale), axis)
 
-    error = compare({"y": output}, {"y": reference}, quantized((0.5, 8.0), (0, 0), 1))["y"]
+    error = compare({"y": output}, {"y": reference}, specs)["y"]
 
     assert error.max_abs == 8.0
 
@@ -322,23 +337,47 @@ def test_a_wrong_quantized_model_is_not_within_the_tolerance_of_a_right_one():
     assert "exceeds 0.1" in within(compare(wrong, reference, specs), INTEGER)
 
 
+PLAIN = TensorSpec("x", np.dtype(np.float32), (2,))
+SCALED = TensorSpec("x", np.dtype(np.int8), (2,), quantization=Quantization((0.1,), (0,)))
+
+
 @pytest.mark.parametrize(
     ("quantized_file", "borders", "tolerance"),
-    [(False, None, F32), (True, None, QUANTIZED), (True, Quantization((0.1,), (0,)), INTEGER)],
-    ids=["floats", "quantised within", "integers throughout"],
+    [
+        (False, (PLAIN, PLAIN), F32),
+        (True, (PLAIN, PLAIN), QUANTIZED),
+        (True, (SCALED, PLAIN), INTEGER),
+        (True, (PLAIN, SCALED), INTEGER),
+    ],
+    ids=["floats", "quantised within", "integers in", "integers out"],
 )
 def test_only_a_model_of_integers_throughout_has_the_widest_tolerance(
     quantized_file, borders, tolerance
 ):
-    spec = TensorSpec("y", np.dtype(np.int8), (2,), quantization=borders)
     info = ModelInfo(
         path=Path("m"),
         format="f",
         sha256="",
         size_bytes=1,
-        inputs=(),
-        outputs=(spec,),
+        inputs=borders[:1],
+        outputs=borders[1:],
         quantized=quantized_file,
     )
 
     assert tolerance_of(info) == tolerance
+
+
+@pytest.mark.parametrize(
+    ("outputs", "nothing"),
+    [
+        ([f32()], True),
+        ([f32(np.nan, -np.inf), np.zeros((0, 3), np.int64)], True),
+        ([f32(np.nan, 0.0)], False),
+        ([f32(), np.array([0])], False),
+        ([np.array(["cat"])], False),
+        ([], True),
+    ],
+    ids=["empty", "nothing finite", "a zero", "a count", "text", "no output"],
+)
+def test_outputs_without_a_finite_number_judge_nothing(outputs, nothing):
+    assert judges_nothing({str(i): output for i, output in enumerate(outputs)}) is nothing

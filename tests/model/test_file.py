@@ -150,3 +150,15 @@ def test_a_git_lfs_pointer_in_place_of_the_data_is_recognised(model: Path) -> No
         external_file(model, "w.bin", owner="tensor 'w'")
 
     assert caught.value.hint == "run: git lfs pull"
+
+
+def test_a_relative_path_in_a_folder_that_is_gone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+
+    with pytest.raises(ModelError, match="the working folder, which is gone"):
+        regular_file("m.onnx")

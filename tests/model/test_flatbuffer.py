@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -163,6 +165,34 @@ def test_one_long_vector_read_again_and_again_is_given_up() -> None:
 
     with pytest.raises(Malformed, match="has no end"):
         [table.floats(0) for _ in range(100)]
+
+
+def test_a_large_file_is_granted_no_more_than_the_most_work(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    path.write_bytes(pack({0: Repeated({0: 1}, 700_000)}))
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)
+        table = root(Source(file), b"TFL3")
+
+        with pytest.raises(Malformed, match="has no end"):
+            list(table.tables(0))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "found"),
+    [([], False), ([0.0, -0.0], False), ([0.0] * 5000 + [0.5], True), ([math.nan], True)],
+)
+def test_whether_any_float_is_not_zero_is_told(numbers: list[float], found: bool) -> None:
+    table = opened(pack({0: Vector("f", numbers)}))
+
+    assert found == table.any_float(0)
+    assert not table.any_float(1)
+
+
+def test_millions_of_floats_may_be_looked_at() -> None:
+    table = opened(pack({0: Vector("f", [0.0] * 300_000)}))
+
+    assert not any(table.any_float(0) for _ in range(50))
 
 
 def test_thousands_of_large_overlapping_tables_are_given_up() -> None:

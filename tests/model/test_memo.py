@@ -259,3 +259,23 @@ def test_an_entry_that_lacks_a_part_is_ignored_though_its_digest_fits(
     entry_of(folder).write_bytes(_seal(entry))
 
     assert recall(info.path, folder) is None
+
+
+@pytest.mark.parametrize("signatures", [[], None, {"serving_default": None}])
+def test_signatures_of_another_shape_are_ignored_though_the_digest_fits(
+    signatures: object, info: ModelInfo, folder: Path
+) -> None:
+    keep(info, folder)
+    entry = json.loads(entry_of(folder).read_bytes())["entry"]
+    entry["info"]["signatures"] = signatures
+    entry_of(folder).write_bytes(_seal(entry))
+
+    assert recall(info.path, folder) is None
+
+
+def test_an_infinite_time_is_ignored_though_the_digest_fits(info: ModelInfo, folder: Path) -> None:
+    keep(info, folder)
+    entry = json.loads(entry_of(folder).read_bytes())["entry"]
+    entry_of(folder).write_bytes(_seal({**entry, "read_at_ns": float("inf")}))
+
+    assert recall(info.path, folder) is None

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from hwrt.errors import ModelError
-from hwrt.model import content_hash
+from hwrt.model import content_hash, onnx_reader
 from hwrt.model.onnx_reader import read
 
 Save = Callable[..., Path]
@@ -107,3 +107,18 @@ def test_external_data_that_can_not_be_right_is_refused(
 
     assert "tensor 'w'" in str(caught.value)
     assert caught.value.hint
+
+
+def test_thousands_of_names_of_external_files_are_given_up(
+    model: onnx.ModelProto, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_reader, "MOST_LOCATIONS", 2)
+    save(bytes(48), "weights.bin")
+    tensor = external(model, location="weights.bin").graph.initializer[0]
+    for i in (1, 2):
+        other = model.graph.initializer.add()
+        other.CopyFrom(tensor)
+        other.name, other.external_data[0].value = f"w{i}", "./" * i + "weights.bin"
+
+    with pytest.raises(ModelError, match="more than 2 external places"):
+        read(save(model))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -294,6 +295,38 @@ def test_a_file_larger_than_protobuf_takes_is_refused_before_it_is_read(tmp_path
         skeleton(path)
 
     assert "external data" in str(caught.value.hint)
+
+
+def with_sparse_texts(path: Path, count: int, size: int) -> Path:
+    """A model with so many texts of this size, which take no room on the disk."""
+    with path.open("wb") as file:
+        file.write(STORED["raw"])
+        for _ in range(count):
+            file.write(b"\x32" + varint(size))  # doc_string
+            file.seek(size, os.SEEK_CUR)
+        file.truncate(file.tell())
+    return path
+
+
+def test_a_long_text_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = with_sparse_texts(tmp_path / "model.onnx", 1, 1 << 30)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(Malformed, match="no weights take more than 64 MB"):
+            skeleton(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1_000_000
+
+
+def test_many_texts_are_refused_when_together_they_are_long(tmp_path: Path) -> None:
+    path = with_sparse_texts(tmp_path / "model.onnx", 17, 4 << 20)
+
+    with pytest.raises(Malformed, match="no weights take more than 64 MB"):
+        skeleton(path)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from hwrt.errors import HwrtError, ModelError
+from hwrt.model import tflite_buffers
+from hwrt.model.file import external_file
 from hwrt.model.tflite_reader import read
 from tests.model.flatbuffer_bytes import Number, Offset, Repeated, Vector, pack
 from tests.model.tflite_models import (
@@ -201,6 +203,34 @@ def test_external_weights_beyond_their_file_are_refused(save: Save) -> None:
 
     with pytest.raises(ModelError, match=r"weights\.bin, which has 8"):
         read(save(packed(whole, slot_8=[{0: "weights.bin"}], slot_9=[stored])))
+
+
+def test_one_external_file_is_looked_at_once(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def counted(*args: Any, **named: Any) -> Path:
+        seen.append(args)
+        return external_file(*args, **named)
+
+    monkeypatch.setattr(tflite_buffers, "external_file", counted)
+    save(bytes(8), "weights.bin")
+    stored = {0: 3, 3: Number("Q", 8)}
+    whole = with_constant((2,), slot_10=3)
+    read(save(packed(whole, slot_8=[{0: "weights.bin"}], slot_9=Repeated(stored, 100))))
+
+    assert 1 == len(seen)
+
+
+def test_thousands_of_names_of_external_files_are_given_up(
+    save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tflite_buffers, "MOST_LOCATIONS", 2)
+    save(bytes(8), "weights.bin")
+    groups = [{0: f"{'./' * i}weights.bin"} for i in range(3)]
+    stored = [{0: i, 1: i, 3: Number("Q", 8)} for i in range(3)]
+
+    with pytest.raises(ModelError, match="more than 2 external places"):
+        read(save(packed(with_constant((2,), slot_10=1), slot_8=groups, slot_9=stored)))
 
 
 LONG = Vector("i", [0] * 200_000)

@@ -196,12 +196,22 @@ def test_what_the_archive_says_wrongly_is_left_out_with_a_warning(
 
     assert {} == info.metadata
     assert "left out" in caplog.text
+    assert all(len(record.getMessage()) < 300 for record in caplog.records)
 
 
 def test_a_number_as_key_that_is_too_long_stays_text(save: Save) -> None:
     info = read(save(zipped(packed(), metadata_json=json.dumps({"names": {"1" * 5000: "x"}}))))
 
     assert {"1" * 5000: "x"} == ast.literal_eval(info.metadata["names"])
+
+
+@pytest.mark.parametrize("value", [{1.5: "x"}, {None: "x"}, {(1, 2): "x"}, {b"1": "x"}])
+def test_keys_that_are_neither_texts_nor_integers_stay_as_they_are(
+    save: Save, value: dict[object, str]
+) -> None:
+    info = read(save(zipped(packed(), temp_meta_txt=str({"names": value}))))
+
+    assert {"names": str(value)} == info.metadata
 
 
 @pytest.mark.parametrize(

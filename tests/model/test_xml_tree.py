@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -63,3 +64,43 @@ def test_an_encoding_named_by_the_file_imports_no_codec(tmp_path: Path) -> None:
         parse_xml(path)
 
     assert "encodings.mac_farsi" not in sys.modules
+
+
+def test_a_file_that_no_tree_could_hold_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = saved(tmp_path, b"<net/>")
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(Malformed, match="has 1099511627776 bytes"):
+        parse_xml(path)
+
+
+@pytest.mark.parametrize("text", [b"\n" * 5000, b"<![CDATA[" + b"\n" * 5000 + b"]]>"])
+def test_a_text_longer_than_any_size_or_blanks_is_refused(text: bytes, tmp_path: Path) -> None:
+    path = saved(tmp_path, b"<net><a/>" + text + b"</net>")
+
+    with pytest.raises(Malformed, match="a text of more than 4096 characters"):
+        parse_xml(path)
+
+
+def test_blanks_between_many_tags_are_read(tmp_path: Path) -> None:
+    path = saved(tmp_path, b"<net>" + (b"\n" * 100 + b"<a>1</a>") * 100 + b"</net>")
+
+    assert 100 == len(parse_xml(path))
+
+
+def test_a_long_comment_is_given_to_expat_in_few_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path, b"<net><!--" + b"x" * (9 << 20) + b"--></net>")
+    data, sizes = path.read_bytes(), []
+
+    class Told(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            sizes.append(size)
+            return super().read(size)
+
+    monkeypatch.setattr(Path, "open", lambda *_: Told(data))
+    parse_xml(path)
+
+    assert len(sizes) < 8

@@ -90,6 +90,12 @@ def test_a_model_may_be_given_as_bytes_and_the_first_by_its_plan(
         assert session.plan == plan
 
 
+@pytest.mark.parametrize("value", [None, 5, {}], ids=repr)
+def test_what_is_no_model_and_no_plan_is_said(relu: hwrt.Session, value: object) -> None:
+    with pytest.raises(InputError, match=f"the model is {value!r}, not a path"):
+        relu.replace(value)  # type: ignore[arg-type]
+
+
 def test_a_plan_for_another_model_is_refused(
     engine: str, relu_model: Callable[..., Path], negative: Path
 ) -> None:

@@ -158,8 +158,9 @@ def test_a_run_that_began_before_the_close_gets_none_of_the_closed_requests() ->
             errors.append(caught.value)
 
     engine = session._engine
-    engine.idle.extend([Late(model), Late(model)])
-    engine._created = 2
+    requests = [Late(model), Late(model)]
+    engine.idle.extend(requests)
+    engine._requests.update(requests)
     session.close()
 
     assert len(errors) == 2
@@ -229,6 +230,20 @@ def test_outputs_stay_as_they_were_after_the_next_run(relu: Session) -> None:
     relu.run({"x": np.full((1, 16), 2, np.float32)})
 
     np.testing.assert_array_equal(first, np.full((1, 16), 1, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        (5, "shapes is 5"),
+        ({"z": (1,)}, "shapes names 'z', which is no input"),
+        ({"x": 5}, "shapes gives 'x' 5"),
+        ({"x": (1.5, 16)}, "shapes gives 'x' a dimension 1.5"),
+    ],
+)
+def test_a_request_of_no_shape_is_an_error(shapes: object, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        session_of(Model()).request(shapes)  # type: ignore[arg-type]
 
 
 def test_a_request_reads_its_inputs_and_leaves_its_outputs(relu: Session) -> None:

@@ -192,6 +192,29 @@ def test_close_ends_what_was_submitted_and_then_refuses(gate: Gate) -> None:
         session.submit(feeds(1))
 
 
+def test_an_interrupt_while_close_runs_what_was_submitted_is_raised_there(gate: Gate) -> None:
+    model, session = gated(gate, limit=None)
+    closing = threading.current_thread()
+
+    def interrupt() -> None:
+        if threading.current_thread() is closing:
+            gate.opened.set()
+            raise KeyboardInterrupt
+        gate()
+
+    model.gate = interrupt
+    running = [session.submit(feeds(i)) for i in range(session._engine.at_once)]
+    for _ in running:
+        gate.begun.acquire(timeout=30)
+    last = session.submit(feeds(9))
+    with pytest.raises(KeyboardInterrupt):
+        session.close()
+
+    assert [value(future) for future in running] == [2.0 * i for i in range(len(running))]
+    assert isinstance(last.exception(30), KeyboardInterrupt)
+    assert model.closed == 1
+
+
 def test_a_producer_that_waits_for_room_is_told_that_the_session_closes(gate: Gate) -> None:
     _, session = gated(gate)
     session.submit(feeds(0))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hwrt.backend import Backend
-from hwrt.testing import BackendConformance
+from hwrt.testing import BackendConformance, Lacks
 from tests.testing.faithful import Faithful, Strided
 from tests.testing.mutants import BREAKS
 from tests.testing.request_mutants import TruncatesLargerBatches
@@ -41,3 +41,10 @@ TestListsRightly = _suite(
 TestListsAnUnknownParameter = _suite(Faithful, unsupported={"test_no_elements[(9,)]": "why not"})
 TestReplacesTheCore = _suite(Faithful, test_dynamic_batch_follows_resize=lambda self: None)
 TestReadsNoFormat = _suite(type("ReadsNoFormat", (Faithful,), {"formats": frozenset({"om"})}))
+
+
+def _lacking(*_: Any, **__: Any) -> Any:
+    raise Lacks("it has no word for anything")
+
+
+TestWritesNothing = _suite(Faithful, writers={"onnx": _lacking})

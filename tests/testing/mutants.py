@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from .faithful import Faithful
+from .memory_mutants import (
+    KeepsFeedsBound,
+    KeepsModels,
+    LeavesFilesOpen,
+    LeavesThreads,
+    RemembersModelsByPath,
+    RemembersResultsOfAShape,
+    SharesResults,
+    SharesStaging,
+)
 from .model_mutants import (
     ClaimsAnotherDevice,
     ClaimsReducedPrecision,
@@ -22,16 +32,21 @@ from .model_mutants import (
 from .request_mutants import (
     BindsWhatDoesNotFit,
     CastsFeeds,
+    ClosesOnce,
     ComputesInBf16,
     ComputesInt64InInt32,
     DropsNan,
     GivesDoubles,
     IgnoresBind,
+    IgnoresFurtherFeeds,
     LeaksOnClose,
     LeaksOnResize,
     NeverStarts,
+    ReinterpretsFeeds,
+    ResizesOneByOne,
     ReturnsViews,
     ReversesOutputs,
+    RunsWhileStarted,
     SharesBuffers,
     StaysOpen,
     SwallowsWrongFeeds,
@@ -128,4 +143,20 @@ BREAKS: dict[type[Faithful], tuple[str, ...]] = {
         "test_malformed_file_is_a_model_error",
         "test_unknown_operator_is_an_unsupported_model",
     ),
+    SharesResults: ("test_results_of_two_requests_have_nothing_in_common",),
+    SharesStaging: ("test_8_threads_over_8_requests_get_their_own_answers",),
+    KeepsFeedsBound: ("test_infer_and_run_may_alternate",),
+    RemembersResultsOfAShape: (
+        "test_request_may_be_resized_often",
+        "test_feeds_may_change_after_infer",
+    ),
+    RemembersModelsByPath: ("test_file_that_changed_is_compiled_anew",),
+    KeepsModels: ("test_closing_compiled_models_gives_memory_back",),
+    LeavesFilesOpen: ("test_closing_gives_files_and_threads_back",),
+    LeavesThreads: ("test_closing_gives_files_and_threads_back",),
+    ClosesOnce: ("test_closing_twice_is_harmless",),
+    RunsWhileStarted: ("test_started_request_is_the_runs_until_it_is_waited_for",),
+    IgnoresFurtherFeeds: ("test_unchecked_feed_is_never_silent_and_the_request_still_works",),
+    ReinterpretsFeeds: ("test_unchecked_feed_is_never_silent_and_the_request_still_works",),
+    ResizesOneByOne: ("test_wrong_shape_of_one_input_leaves_the_others_as_they_were",),
 }

@@ -194,3 +194,77 @@ class NeverStarts(Faithful):
 class StaysOpen(Faithful):
     def request(self, request: Request) -> None:
         request.close = lambda: None  # type: ignore[method-assign]
+
+
+class ClosesOnce(Faithful):
+    def request(self, request: Request) -> None:
+        close = request.close
+        closed: list[bool] = []
+
+        def changed() -> None:
+            if closed:
+                raise RuntimeError("double free")
+            closed.append(True)
+            close()
+
+        request.close = changed  # type: ignore[method-assign]
+
+
+class RunsWhileStarted(Faithful):
+    """Its start leaves the request open to all."""
+
+    def request(self, request: Request) -> None:
+        started: list[Any] = []
+
+        def start() -> None:
+            if started:
+                raise InputError("this request is running already")
+            started.append(request)
+            request.run()
+
+        def wait(timeout_s: float | None = None) -> bool:
+            started.clear()
+            return True
+
+        request.start, request.wait = start, wait  # type: ignore[method-assign]
+
+
+class IgnoresFurtherFeeds(Faithful):
+    def request(self, request: Request) -> None:
+        infer = request.infer
+
+        def changed(feeds: Mapping[str, Any]) -> Arrays:
+            return infer({name: feeds[name] for name in request.inputs if name in feeds})
+
+        request.infer = changed  # type: ignore[method-assign]
+
+
+class ReinterpretsFeeds(Faithful):
+    """It looks at the size of an element alone."""
+
+    def request(self, request: Request) -> None:
+        infer = request.infer
+
+        def changed(feeds: Mapping[str, Any]) -> Arrays:
+            own = {name: array.dtype for name, array in request.inputs.items()}
+            return infer(
+                {
+                    name: array.view(own[name])
+                    if name in own and array.itemsize == own[name].itemsize
+                    else array
+                    for name, array in feeds.items()
+                }
+            )
+
+        request.infer = changed  # type: ignore[method-assign]
+
+
+class ResizesOneByOne(Faithful):
+    def request(self, request: Request) -> None:
+        resize = request.resize
+
+        def changed(shapes: Mapping[str, tuple[int, ...]]) -> None:
+            for name, shape in shapes.items():
+                resize({name: shape})
+
+        request.resize = changed  # type: ignore[method-assign]

@@ -33,6 +33,7 @@ OTHERS = [
     ("ListsNoReason", REASONS),
     ("ReplacesTheCore", LISTS),
     ("ReadsNoFormat", WRITES),
+    *(("WritesNothing", test) for test in (BATCH, "test_scalar")),
     *((name, test) for name in ("Faithful", "Strided") for test in NAMED),
 ]
 
@@ -119,3 +120,8 @@ def test_listed_tests_are_skipped_and_the_list_passes(outcomes: Outcomes) -> Non
 
 def test_backend_whose_formats_nobody_writes_is_no_silent_success(outcomes: Outcomes) -> None:
     assert outcomes["ReadsNoFormat", WRITES] == ["failure"]
+
+
+def test_format_that_lacks_what_the_core_needs_is_no_silent_success(outcomes: Outcomes) -> None:
+    assert outcomes["WritesNothing", BATCH] == ["failure"]
+    assert outcomes["WritesNothing", "test_scalar"] == ["skipped"]

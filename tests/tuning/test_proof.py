@@ -73,6 +73,16 @@ def test_a_compilation_that_takes_more_memory_than_allowed_is_ended(
         load(relu_model(), "hungry", max_memory_mb=400)
 
 
+def test_a_proof_without_a_limit_of_memory_is_none_where_there_is_one(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good")
+    load(relu_model(), "good")
+
+    with pytest.raises(BackendFailure, match="1 MiB are allowed: raise max_memory_mb"):
+        load(relu_model(), "good", max_memory_mb=1)
+
+
 def test_a_model_is_tried_in_a_child_before_it_is_compiled_here(
     compiled_in: Callable[[], list[str]], relu_model: Model
 ) -> None:
@@ -138,13 +148,16 @@ def test_a_proof_says_of_what(
         "device": "cpu:0",
         "options": {"threads": 1},
         "shapes": {},
+        "max_memory_bytes": None,
     }
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"threads": 2}, {"shapes": {"x": (2, 16)}}], ids=["options", "shapes"]
+    "arguments",
+    [{"threads": 2}, {"shapes": {"x": (2, 16)}}, {"max_memory_mb": 4000}],
+    ids=["options", "shapes", "memory"],
 )
-def test_other_options_and_shapes_need_a_proof_of_their_own(
+def test_other_options_shapes_and_limits_need_a_proof_of_their_own(
     compiled_in: Callable[[], list[str]], relu_model: Model, arguments: dict[str, object]
 ) -> None:
     path = relu_model(("N", 16))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hwrt
@@ -101,6 +102,27 @@ def test_without_a_reference_the_evidence_is_unverified(
 
     assert evidence.unverified == "no backend here offers a reference for this model"
     assert reason(evidence, "nan") == "rejected: there is a NaN in its outputs"
+
+
+def test_a_reference_without_a_finite_number_verifies_nothing(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good", "Judge", "WrongShape")
+    feeds = [{"x": np.full((1, 16), np.nan, np.float32)}]
+
+    evidence = measure(
+        read(relu_model()),
+        Wish(threads=1),
+        machine="here",
+        effort=EFFORT,
+        cache_root=None,
+        feeds=feeds,
+    )
+
+    assert evidence.winner is not None
+    assert evidence.unverified is not None
+    assert evidence.unverified.startswith("on these feeds the reference gives no finite number")
+    assert "shape" in reason(evidence, "wrongshape")
 
 
 def test_a_reference_that_contradicts_itself_judges_nobody(

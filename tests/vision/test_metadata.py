@@ -16,6 +16,7 @@ from hwrt.vision.metadata import convention, read_metadata
         ("size", {"imgsz": "[480, 640]"}, [480, 640]),
         ("mean", {"mean": "[123.675, 116.28, 103.53]"}, [123.675, 116.28, 103.53]),
         ("softmax", {"softmax": "False"}, False),
+        ("boxes", {"boxes": "fractions"}, "fractions"),
         ("std", {"mean": "1"}, None),
     ],
 )

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hwrt import loading
 from hwrt.errors import InputError, UnsupportedModel
-from hwrt.spec import ModelInfo, Quantization, Range, TensorSpec
-from hwrt.vision import Classifier, Detector, load
+from hwrt.spec import ModelInfo, TensorSpec
+from hwrt.vision import Classifier, Detector
 from hwrt.vision.settings import Settings
 
 MakeInfo = Callable[..., ModelInfo]
@@ -36,13 +34,6 @@ DETECT = Settings(
     size=(8, 8),
     layout="NCHW",
 )
-ARGUMENTS: dict[str, Any] = {
-    "task": "classify",
-    "labels": ["cat", "dog"],
-    "mean": 0,
-    "std": 1,
-    "resize": "stretch",
-}
 RED = np.full((8, 8, 3), (250, 20, 10), dtype=np.uint8)
 BLUE = np.full((8, 8, 3), (10, 20, 250), dtype=np.uint8)
 
@@ -66,28 +57,6 @@ def classifier(model_info: MakeInfo, fake_session: MakeSession) -> Classifier:
 @pytest.fixture
 def detector(model_info: MakeInfo, fake_session: MakeSession) -> Detector:
     return Detector(fake_session(model_info(output=(None, 6, 1)), one_box), DETECT)
-
-
-@pytest.fixture
-def opened(
-    monkeypatch: pytest.MonkeyPatch, model_info: MakeInfo, fake_session: MakeSession
-) -> Callable[..., list[dict[str, Any]]]:
-    """Has hwrt.load give a fake session of the model described; the calls it gets."""
-
-    def describe(answer: Callable[..., Any] = redness, **model: Any) -> list[dict[str, Any]]:
-        calls: list[dict[str, Any]] = []
-        info = model_info(**model)
-
-        def fake_load(model: Any, **arguments: Any) -> Any:
-            session = fake_session(info, answer)
-            calls.append({"session": session, **arguments})
-            return session
-
-        monkeypatch.setattr(loading, "inspect", lambda model, cache: info)
-        monkeypatch.setattr(loading, "load", fake_load)
-        return calls
-
-    return describe
 
 
 def test_a_frame_gives_its_classes_best_first(classifier: Classifier) -> None:
@@ -343,136 +312,3 @@ def test_an_output_of_plain_integers_is_unsupported(
 ) -> None:
     with pytest.raises(UnsupportedModel, match="one output of floats"):
         Classifier(fake_session(model_info(output_dtype=np.int64), redness), CLASSIFY)
-
-
-def test_a_quantized_input_is_fed_the_integers_of_its_levels(
-    model_info: MakeInfo, fake_session: MakeSession
-) -> None:
-    info = model_info(dtype=np.int8, quantization=Quantization((1.0,), (-128,)))
-    session = fake_session(info, lambda tensor: np.zeros((len(tensor), 2), "f4"))
-    Classifier(session, CLASSIFY)(RED)
-
-    (tensor,) = session.fed
-    assert np.int8 == tensor.dtype
-    np.testing.assert_array_equal(np.array([250, 20, 10]) - 128, tensor[0, :, 3, 3])
-
-
-def test_a_quantized_output_is_read_as_what_it_stands_for(
-    model_info: MakeInfo, fake_session: MakeSession
-) -> None:
-    info = model_info(output_dtype=np.uint8, output_quantization=Quantization((1 / 256,), (0,)))
-    session = fake_session(info, lambda tensor: np.array([[64, 192]], "u1"))
-
-    result = Classifier(session, CLASSIFY)(RED)
-
-    assert ([1, 0], [0.75, 0.25]) == (result.classes.tolist(), result.scores.tolist())
-
-
-def test_quantized_probabilities_need_not_sum_to_1_exactly(
-    model_info: MakeInfo, fake_session: MakeSession
-) -> None:
-    info = model_info(output_dtype=np.int8, output_quantization=Quantization((1 / 64,), (-64,)))
-    session = fake_session(info, lambda tensor: np.array([[-48, -17]], "i1"))
-
-    result = Classifier(session, CLASSIFY)(RED)
-
-    assert [47 / 64, 0.25] == result.scores.tolist()
-
-
-def test_boxes_in_fractions_are_brought_to_the_frame(
-    model_info: MakeInfo, fake_session: MakeSession
-) -> None:
-    scores = np.array([0.25, 0.75], "f4")
-    answer = np.concatenate([np.full(4, 0.5, "f4"), scores])[None, :, None]
-    session = fake_session(model_info(output=(None, 6, 1)), lambda tensor: answer)
-    detector = Detector(session, dataclasses.replace(DETECT, boxes="fractions"))
-
-    frame = np.zeros((16, 16, 3), "u1")
-    np.testing.assert_array_equal([[4, 4, 12, 12]], detector(frame).boxes)
-    np.testing.assert_array_equal(0.5, answer[0, :4, 0])
-
-
-def test_load_gives_a_classifier_and_passes_the_arguments_on(opened: Any) -> None:
-    calls = opened()
-
-    pipeline = load("model.onnx", **ARGUMENTS, top=1, backend="one", threads=2)
-
-    assert ("dog",) == pipeline(RED).labels
-    assert isinstance(pipeline, Classifier)
-    assert ("one", 2, None) == tuple(calls[0][key] for key in ("backend", "threads", "shapes"))
-
-
-def test_load_gives_a_detector_with_its_thresholds(opened: Any) -> None:
-    opened(
-        one_box,
-        output=(None, 6, None),
-        metadata={"author": "Ultralytics", "task": "detect", "names": "['cat', 'dog']"},
-    )
-
-    pipeline = load("model.onnx", conf=0.75)
-
-    assert isinstance(pipeline, Detector)
-    assert 0 == len(pipeline(RED))
-
-
-def test_load_fixes_a_size_that_the_file_leaves_open(opened: Any) -> None:
-    calls = opened(shape=(None, 3, None, None))
-
-    load("model.onnx", **ARGUMENTS, size=8)
-
-    assert {"images": (1, 3, 8, 8)} == calls[0]["shapes"]
-
-
-def test_load_fixes_the_batch_that_is_asked_for(opened: Any) -> None:
-    calls = opened()
-
-    load("model.onnx", **ARGUMENTS, batch=4)
-
-    assert {"images": (4, 3, 8, 8)} == calls[0]["shapes"]
-
-
-def test_a_batch_that_the_model_does_not_have_is_an_error(opened: Any) -> None:
-    opened(shape=(1, 3, 8, 8))
-
-    with pytest.raises(InputError, match="a batch of 4"):
-        load("model.onnx", **ARGUMENTS, batch=4)
-
-
-def test_shapes_that_are_given_stay_and_tell_the_size(opened: Any) -> None:
-    calls = opened(shape=(None, 3, None, None))
-    shapes = {"images": (Range(1, 1, 4), 3, 8, 6)}
-
-    pipeline = load("model.onnx", **ARGUMENTS, shapes=shapes)
-
-    assert shapes == calls[0]["shapes"]
-    assert (8, 6) == pipeline.settings.size
-
-
-def test_shapes_of_another_rank_are_an_error(opened: Any) -> None:
-    opened()
-
-    with pytest.raises(InputError, match="shapes gives 'images'"):
-        load("model.onnx", **ARGUMENTS, shapes={"images": (1, 3)})
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"std": None}, {"frames": "nv12"}, {"conf": 2}, {"max_det": -1}, {"top": 0}]
-)
-def test_what_is_wrong_is_found_before_anything_is_loaded(
-    opened: Any, wrong: dict[str, Any]
-) -> None:
-    calls = opened()
-
-    with pytest.raises(InputError):
-        load("model.onnx", **{**ARGUMENTS, **wrong})
-
-    assert [] == calls
-
-
-def test_a_session_that_does_not_fit_is_closed(opened: Any) -> None:
-    calls = opened()
-
-    with pytest.raises(UnsupportedModel):
-        load("model.onnx", **{**ARGUMENTS, "labels": ["one"]})
-
-    assert calls[0]["session"].closed

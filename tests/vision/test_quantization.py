@@ -64,6 +64,43 @@ def test_dequantize_equals_onnx_dequantize_linear(dtype: str) -> None:
     np.testing.assert_array_equal(wanted, dequantize(q, 0.037, 2))
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_dequantize_by_channel_equals_onnx_dequantize_linear(axis: int) -> None:
+    q = np.random.default_rng(2).integers(0, 256, size=(3, 5)).astype("u1")
+    count = q.shape[axis]
+    scale = np.linspace(0.01, 0.2, count).astype("f4")
+    zero = np.arange(100, 100 + count).astype("u1")
+
+    wanted = run_onnx("DequantizeLinear", q, scale, zero, axis=axis)
+    np.testing.assert_array_equal(wanted, dequantize(q, scale, zero, axis=axis))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_out_of_range_saturates(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    x = np.array([-1e6, limits.min - 4.0, limits.max - 3.4, limits.max - 2.0, 1e6], "f4")
+
+    low, high = limits.min, limits.max
+    np.testing.assert_array_equal([low, low, high, high, high], quantize(x, 1.0, 3, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_floats_of_every_width_are_quantized_in_float32(dtype: str) -> None:
+    x = np.array([0.1, -0.35, 6.0], dtype)
+
+    wanted = onnx_quantize(x.astype("f4"), np.array(0.1, "f4"), np.array(-7, "i1"))
+    np.testing.assert_array_equal(wanted, quantize(x, 0.1, -7, "int8"))
+
+
+def test_numbers_beyond_float32_are_infinite() -> None:
+    np.testing.assert_array_equal([np.inf], dequantize(np.array([127], "i1"), 3e38, 0))
+    np.testing.assert_array_equal([127], quantize(np.array([1e300]), 1.0, 0, "int8"))
+
+
+def test_a_dimension_without_elements_needs_no_scale() -> None:
+    assert (0, 3) == quantize(np.zeros((0, 3), "f4"), [], [], "int8", axis=0).shape
+
+
 def test_halves_are_rounded_to_the_even_neighbour() -> None:
     halves = np.array([0.5, 1.5, 2.5, -0.5, -1.5], "f4")
 
@@ -115,6 +152,15 @@ def test_every_shape_keeps_its_shape(shape: tuple[int, ...]) -> None:
         ({"scale": float("nan")}, "scale"),
         ({"scale": [1.0, 2.0]}, "2 scales"),
         ({"scale": [1.0, 2.0], "axis": 1}, "2 scales"),
+        ({"scale": 1e39}, r"1e\+39"),
+        ({"scale": 1e-46}, "1e-46"),
+        ({"scale": "wide"}, "'wide'"),
+        ({"scale": 10**400}, "1000"),
+        ({"zero_point": "low"}, "'low'"),
+        ({"zero_point": None}, "None"),
+        ({"dtype": "int4"}, "int4"),
+        ({"axis": "0"}, "axis is 0"),
+        ({"axis": 1.0}, r"axis is 1\.0"),
         ({"zero_point": 128}, "128"),
         ({"zero_point": 0.5}, "0.5"),
         ({"dtype": "int32"}, "int32"),
