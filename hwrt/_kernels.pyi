@@ -2,6 +2,8 @@
 #
 # A TypeError names a wrong dtype and a ValueError a wrong shape, layout or target, with the value.
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,4 +25,66 @@ def softmax_top_k(
     classes: NDArray[np.int32],
     scores: NDArray[np.float32],
     softmax: bool,
+) -> None: ...
+
+_Three: TypeAlias = tuple[float, float, float]
+_SpanTuple: TypeAlias = tuple[int, int, int, int]
+
+# hwrt.vision.kernels.with_numpy.Resampler.  A frame whose pixels or channels do not lie side by
+# side is copied first, but for a view [..., ::-1].  The memory for intermediate rows is each
+# thread's own and kept.
+class Resampler:
+    def __init__(
+        self, rows: _SpanTuple, columns: _SpanTuple, channels: int, area: bool
+    ) -> None: ...
+    def run(
+        self,
+        frame: NDArray[np.uint8],
+        out: NDArray[Any],
+        top: int,
+        left: int,
+        scale: _Three,
+        bias: _Three,
+        pad: _Three,
+        reverse: bool,
+    ) -> None: ...
+
+# hwrt.vision.kernels.with_numpy.yolo_detections.  One of the head's two dimensions is dense, with
+# objectness the first.
+def yolo_detections(
+    numbers: NDArray[Any],
+    objectness: bool,
+    scale: float,
+    zero_point: float,
+    conf: float,
+    iou: float,
+    class_agnostic: bool,
+    unit: tuple[float, float],
+    to_frame: tuple[float, float, float, float, float, float] | None,
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    classes: NDArray[np.int32],
+) -> int: ...
+
+# hwrt.vision.kernels.with_numpy.nms.  All arrays are C-contiguous.
+def nms(
+    order: NDArray[np.int64],
+    boxes: NDArray[np.float64],
+    groups: NDArray[np.int32],
+    iou: float,
+    kept: NDArray[np.int64],
+) -> int: ...
+
+# hwrt.vision.kernels.with_numpy.quantize and dequantize.  All arrays are C-contiguous.
+def quantize(
+    x: NDArray[np.float32],
+    scales: NDArray[np.float32],
+    zero_points: NDArray[np.float32],
+    out: NDArray[Any],
+) -> None: ...
+def dequantize(
+    q: NDArray[Any],
+    scales: NDArray[np.float32],
+    zero_points: NDArray[np.float32],
+    out: NDArray[np.float32],
 ) -> None: ...

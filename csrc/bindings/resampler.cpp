@@ -211,12 +211,13 @@ class Resampler {
 
 void bind_resampler(py::module_& module) {
   py::class_<Resampler>(module, "Resampler",
+                        py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                         "Makes frames of one size into tensors of one size, normalised.")
       .def(py::init<const SpanTuple&, const SpanTuple&, int, bool>(), py::arg("rows"),
            py::arg("columns"), py::arg("channels"), py::arg("area"))
       .def("run", &Resampler::run, py::arg("frame").noconvert(), py::arg("out").noconvert(),
            py::arg("top"), py::arg("left"), py::arg("scale"), py::arg("bias"), py::arg("pad"),
-           py::arg("reversed"), "Write the frame into out (h, w, C), and pad around it.");
+           py::arg("reverse"), "Write the frame into out (h, w, C), and pad around it.");
 }
 
 }  // namespace hwrt

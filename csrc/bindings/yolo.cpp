@@ -1,5 +1,7 @@
 #include "../kernels/yolo.h"
 
+#include <pybind11/stl.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -132,7 +134,7 @@ ptrdiff_t run_nms(const py::array& order, const py::array& boxes, const py::arra
 void bind_yolo(py::module_& module) {
   module.def("yolo_detections", &run_yolo, py::arg("numbers").noconvert(), py::arg("objectness"),
              py::arg("scale"), py::arg("zero_point"), py::arg("conf"), py::arg("iou"),
-             py::arg("class_agnostic"), py::arg("unit"), py::arg("map"),
+             py::arg("class_agnostic"), py::arg("unit"), py::arg("to_frame"),
              py::arg("boxes").noconvert(), py::arg("scores").noconvert(),
              py::arg("classes").noconvert(),
              "Fill boxes, scores and classes from a head; return how many there are.");

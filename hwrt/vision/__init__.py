@@ -8,7 +8,7 @@ from __future__ import annotations
 from hwrt.vision.geometry import Geometry
 from hwrt.vision.loading import load
 from hwrt.vision.pipeline import Classifier, Detector
-from hwrt.vision.postprocess import decode_yolov8, nms, top_k
+from hwrt.vision.postprocess import decode_yolov5, decode_yolov8, nms, top_k
 from hwrt.vision.preprocess import crop, letterbox, resize
 from hwrt.vision.quantization import dequantize, quantize
 from hwrt.vision.results import Classification, Detections
@@ -20,6 +20,7 @@ __all__ = [
     "Detector",
     "Geometry",
     "crop",
+    "decode_yolov5",
     "decode_yolov8",
     "dequantize",
     "letterbox",

@@ -38,3 +38,15 @@ class Geometry:
         scale = np.array((self.scale_x, self.scale_y) * 2, dtype=np.float64)
         corner = np.array((self.frame_width, self.frame_height) * 2, dtype=np.float64)
         return np.clip((boxes - pad) / scale, 0.0, corner).astype(np.float32)
+
+    @property
+    def box_map(self) -> tuple[float, float, float, float, float, float]:
+        """The way back as the kernels take it: pad, scale and limit, x and y each."""
+        return (
+            self.pad_x,
+            self.pad_y,
+            self.scale_x,
+            self.scale_y,
+            self.frame_width,
+            self.frame_height,
+        )

@@ -1,22 +1,28 @@
-"""A model's output made into results: the best classes, YOLOv8 decoding, NMS.
-
-The NumPy code here is the definition that the C++ kernels are tested against.
-"""
+"""A model's output made into results: the best classes, decoded YOLO heads, NMS."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwrt.errors import InputError
+from hwrt.spec import Quantization
 from hwrt.vision.geometry import Geometry
-from hwrt.vision.kernels import softmax_top_k
+from hwrt.vision.kernels import form, softmax_top_k
+from hwrt.vision.quantization import dequantize
 from hwrt.vision.results import Detections
 
-__all__ = ["check_k", "check_thresholds", "decode_yolov8", "nms", "top_k"]
+__all__ = [
+    "check_k",
+    "check_thresholds",
+    "decode_yolov5",
+    "decode_yolov8",
+    "nms",
+    "top_k",
+]
 
 
 def top_k(
@@ -55,22 +61,14 @@ def nms(
     overlaps nothing, so it neither removes nor is removed.  The arithmetic is float64.
     """
     corners, ranks = _checked_boxes(boxes, scores)
-    groups = np.zeros(len(ranks), dtype=np.int64) if classes is None else np.asarray(classes)
-    if groups.shape != ranks.shape:
-        raise InputError(f"classes are {groups.shape}", hint=f"give one a box: {ranks.shape}")
+    groups = _groups(classes, len(ranks))
     check_thresholds(iou=iou, max_det=max_det)
 
     valid = np.flatnonzero(~np.isnan(ranks) & ~np.isnan(corners).any(axis=1))
-    left = valid[np.argsort(-ranks[valid], kind="stable")]
-    kept: list[int] = []
-    with np.errstate(invalid="ignore"):  # inf - inf: the NaN compares as "does not overlap"
-        areas = _areas(corners)
-        while left.size and len(kept) < max_det:
-            best, left = left[0], left[1:]
-            kept.append(int(best))
-            overlaps = _overlaps(corners, areas, best, left, iou)
-            left = left[~(overlaps & (groups[left] == groups[best]))]
-    return np.array(kept, dtype=np.intp)
+    order = valid[np.argsort(-ranks[valid], kind="stable")].astype(np.int64, copy=False)
+    kept = np.empty(min(max_det, len(order)), dtype=np.int64)
+    count = form().nms(order, corners, groups, iou, kept)
+    return kept[:count].astype(np.intp, copy=False)
 
 
 def decode_yolov8(
@@ -82,6 +80,8 @@ def decode_yolov8(
     class_agnostic: bool = False,
     geometry: Geometry | Sequence[Geometry] | None = None,
     labels: Sequence[str] | None = None,
+    quantization: Quantization | None = None,
+    fractions_of: tuple[int, int] | None = None,
 ) -> list[Detections]:
     """Detections of each image from a YOLOv8 head's output (B, 4 + C, N), best first.
 
@@ -90,74 +90,147 @@ def decode_yolov8(
     is no score) and only above ``conf``; then ``nms`` among the boxes of a class, or of all with
     ``class_agnostic``, in the input's pixels.  ``geometry``, one for all images or one each, brings
     the boxes into the frame and clips them to it; without it they stay as they are.
+
+    The output is floats, or int8 or uint8 of which ``quantization`` says what they stand for: one
+    scale for all.  ``fractions_of`` is the input's height and width where the boxes are given as
+    fractions of it.
     """
+    return _decode(
+        _batch(output, 4, quantization, "a YOLOv8 head's output (B, 4 + C, N)"),
+        _Head(objectness=False, quantization=quantization, fractions_of=fractions_of),
+        _Limits(conf, iou, max_det, class_agnostic),
+        geometry,
+        labels,
+    )
+
+
+def decode_yolov5(
+    output: NDArray[Any],
+    *,
+    conf: float = 0.25,
+    iou: float = 0.45,
+    max_det: int = 300,
+    class_agnostic: bool = False,
+    geometry: Geometry | Sequence[Geometry] | None = None,
+    labels: Sequence[str] | None = None,
+    quantization: Quantization | None = None,
+    fractions_of: tuple[int, int] | None = None,
+) -> list[Detections]:
+    """Detections of each image from a YOLOv5-style head's output (B, N, 5 + C), best first.
+
+    Numbers 0..3 of an anchor are the box, number 4 its objectness, the others the scores of C
+    classes.  An anchor's score is that of its best class times the objectness; both the objectness
+    and the score must be above ``conf``.  The rest is as for ``decode_yolov8``.
+    """
+    batch = _batch(output, 5, quantization, "a YOLOv5 head's output (B, N, 5 + C)", axis=2)
+    return _decode(
+        batch.transpose(0, 2, 1),
+        _Head(objectness=True, quantization=quantization, fractions_of=fractions_of),
+        _Limits(conf, iou, max_det, class_agnostic),
+        geometry,
+        labels,
+    )
+
+
+class _Head(NamedTuple):
+    objectness: bool
+    quantization: Quantization | None
+    fractions_of: tuple[int, int] | None
+
+
+class _Limits(NamedTuple):
+    conf: float
+    iou: float
+    max_det: int
+    class_agnostic: bool
+
+
+def _batch(
+    output: NDArray[Any],
+    box_numbers: int,
+    quantization: Quantization | None,
+    expected: str,
+    *,
+    axis: int = 1,
+) -> NDArray[Any]:
     batch = np.asarray(output)
-    if batch.ndim != 3 or batch.shape[1] < 5 or batch.dtype.kind != "f":
+    kinds = "f" if quantization is None else "iu"
+    if batch.ndim != 3 or batch.shape[axis] <= box_numbers or batch.dtype.kind not in kinds:
+        given = "floats" if quantization is None else "integers, as quantization was given"
         raise InputError(
-            f"the output is {batch.dtype} {batch.shape}",
-            hint="give a YOLOv8 head's floats (B, 4 + C, N)",
+            f"the output is {batch.dtype} {batch.shape}", hint=f"give {expected} of {given}"
         )
-    check_thresholds(conf=conf, iou=iou, max_det=max_det)
-    names = tuple(map(str, range(batch.shape[1] - 4))) if labels is None else tuple(labels)
-    if len(names) != batch.shape[1] - 4:
+    if quantization is not None and len(quantization.scale) != 1:
         raise InputError(
-            f"{len(names)} labels for the {batch.shape[1] - 4} classes of the output",
+            f"the output has {len(quantization.scale)} scales",
+            hint="dequantize it along its axis, and give the floats",
+        )
+    return batch
+
+
+def _decode(
+    batch: NDArray[Any],
+    head: _Head,
+    limits: _Limits,
+    geometry: Geometry | Sequence[Geometry] | None,
+    labels: Sequence[str] | None,
+) -> list[Detections]:
+    """From (B, numbers, anchors)."""
+    check_thresholds(conf=limits.conf, iou=limits.iou, max_det=limits.max_det)
+    count = batch.shape[1] - (5 if head.objectness else 4)
+    names = tuple(map(str, range(count))) if labels is None else tuple(labels)
+    if len(names) != count:
+        raise InputError(
+            f"{len(names)} labels for the {count} classes of the output",
             hint="give one label a class",
         )
-    geometries = _one_each(geometry, len(batch))
+    scale, zero_point = 1.0, 0.0
+    if head.quantization is not None:
+        (scale,), (zero_point, *_) = head.quantization.scale, head.quantization.zero_point
+    height, width = head.fractions_of or (1, 1)
+    most = min(limits.max_det, batch.shape[2])
+    boxes, scores = np.empty((most, 4), np.float32), np.empty(most, np.float32)
+    classes = np.empty(most, np.int32)
     found = []
-    for image, place in zip(batch, geometries, strict=True):
-        boxes, scores, classes = _survivors(image, conf)
-        groups = None if class_agnostic else classes
-        kept = nms(boxes, scores, groups, iou=iou, max_det=max_det)
-        corners = boxes[kept] if place is None else place.to_frame(boxes[kept])
+    for image, place in zip(batch, _one_each(geometry, len(batch)), strict=True):
+        n = form().yolo_detections(
+            _numbers(image, head),
+            head.objectness,
+            scale,
+            zero_point,
+            limits.conf,
+            limits.iou,
+            limits.class_agnostic,
+            (width, height),
+            None if place is None else place.box_map,
+            boxes,
+            scores,
+            classes,
+        )
         found.append(
             Detections(
-                boxes=corners.astype(np.float32, copy=False),
-                scores=scores[kept].astype(np.float32, copy=False),
-                classes=classes[kept],
-                labels=tuple(names[number] for number in classes[kept]),
+                boxes=boxes[:n].copy(),
+                scores=scores[:n].copy(),
+                classes=classes[:n].copy(),
+                labels=tuple([names[number] for number in classes[:n].tolist()]),
             )
         )
     return found
 
 
-def _survivors(
-    image: NDArray[Any], conf: float
-) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.int32]]:
-    """Corners (n, 4), scores and classes (n,) of the anchors whose best class is above conf."""
-    best = np.fmax.reduce(image[4:], axis=0)
-    above = np.flatnonzero(best > conf)
-    # fmax passes over NaN where argmax would choose it: look for the value that was found.
-    classes = np.argmax(image[4:, above] == best[above], axis=0).astype(np.int32)
-    centre_x, centre_y, width, height = image[:4, above].astype(np.float64)
-    corners = (
-        centre_x - width / 2,
-        centre_y - height / 2,
-        centre_x + width / 2,
-        centre_y + height / 2,
-    )
-    return np.stack(corners, axis=1), best[above], classes
-
-
-def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    width, height = np.maximum(corners[:, 2:] - corners[:, :2], 0.0).T
-    return np.asarray(width * height)
-
-
-def _overlaps(
-    corners: NDArray[np.float64],
-    areas: NDArray[np.float64],
-    one: np.intp,
-    others: NDArray[np.intp],
-    iou: float,
-) -> NDArray[np.bool_]:
-    """Which of the others overlap the one by more than ``iou``; multiplied out, so 0 / 0 is no."""
-    low = np.maximum(corners[one, :2], corners[others, :2])
-    high = np.minimum(corners[one, 2:], corners[others, 2:])
-    width, height = np.maximum(high - low, 0.0).T
-    shared = width * height
-    return np.asarray(shared > iou * (areas[one] + areas[others] - shared))
+def _numbers(image: NDArray[Any], head: _Head) -> NDArray[Any]:
+    """The head (numbers, anchors) as the kernel takes it: its types, one dimension dense."""
+    if image.dtype not in (np.float32, np.int8, np.uint8):
+        if head.quantization is None:
+            image = image.astype(np.float32)
+        else:
+            image = dequantize(image, head.quantization.scale, head.quantization.zero_point)
+    numbers_dense = image.strides[0] == image.itemsize
+    if image.flags.aligned and (
+        numbers_dense or (image.strides[1] == image.itemsize and not head.objectness)
+    ):
+        return image
+    return np.ascontiguousarray(image.T).T if head.objectness else np.ascontiguousarray(image)
 
 
 def _checked_boxes(
@@ -169,7 +242,17 @@ def _checked_boxes(
             f"the boxes are {corners.shape}, the scores {ranks.shape}",
             hint="give boxes (N, 4) and scores (N,)",
         )
-    return corners.astype(np.float64), ranks.astype(np.float64)
+    return np.ascontiguousarray(corners, np.float64), ranks.astype(np.float64)
+
+
+def _groups(classes: NDArray[Any] | None, count: int) -> NDArray[np.int32]:
+    """A number from 0 on for each box, the same for those of one class."""
+    if classes is None:
+        return np.zeros(count, np.int32)
+    groups = np.asarray(classes)
+    if groups.shape != (count,):
+        raise InputError(f"classes are {groups.shape}", hint=f"give one a box: {(count,)}")
+    return np.unique(groups, return_inverse=True)[1].reshape(-1).astype(np.int32)
 
 
 def _one_each(

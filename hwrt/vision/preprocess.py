@@ -3,31 +3,41 @@
 Each function writes the caller's ``out`` and returns the Geometry that undoes boxes.
 
 frame:  uint8 (H, W, 3), or (H, W) and (H, W, 1) for gray; any strides; at least 1x1.
-out:    float32 or float16, (C, h, w) or (h, w, C), with or without a leading dimension of 1; any
-        strides; writeable.  C is 3, or 1 for a gray frame; a gray frame fills three channels alike.
+out:    float32, float16, uint8 or int8, (C, h, w) or (h, w, C), with or without a leading dimension
+        of 1; any strides; writeable.  C is 3, or 1 for a gray frame; a gray frame fills three
+        channels alike.
 layout: "NCHW" or "NHWC"; None reads it from the place of the channels in ``out``'s shape.
 mean, std: levels 0..255, one number or one per channel of ``out``; the tensor is
         ``(level - mean) / std``, computed in float32.
+scale, zero_point: of a quantised tensor; it is ``(level - mean) / std / scale + zero_point``, for
+        integers rounded (halves to the even neighbour) and saturated.
 bgr:    True reverses the channels: a BGR frame for a model that wants RGB, or the other way.
 """
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwrt.errors import InputError
 from hwrt.vision.geometry import Geometry
-from hwrt.vision.resample import Method, Span, resample
+from hwrt.vision.kernels import Form, Resampler, form
+from hwrt.vision.resample import METHODS, Method, Span
 
 __all__ = ["IMAGENET_CROP_SCALE", "Layout", "Levels", "crop", "letterbox", "resize"]
 
 Layout = Literal["NCHW", "NHWC"]
 Levels = float | Sequence[float]
+Three = tuple[float, float, float]
 IMAGENET_CROP_SCALE = 256 / 224
+_ELEMENTS = (np.float32, np.float16, np.uint8, np.int8)
 
 
 def letterbox(
@@ -40,6 +50,8 @@ def letterbox(
     method: Method = "bilinear",
     bgr: bool = False,
     layout: Layout | None = None,
+    scale: float = 1.0,
+    zero_point: int = 0,
 ) -> Geometry:
     """Fit the whole frame into ``out``, its shape kept, centred on borders of the level ``pad``.
 
@@ -47,19 +59,8 @@ def letterbox(
     rounded (half to even); an odd border pixel at the right and at the bottom.
     """
     source, target = _views(frame, out, layout)
-    (height, width), (input_height, input_width) = source.shape[:2], target.shape[:2]
-    scale = min(input_height / height, input_width / width)
-    rows = Span.whole(height, max(round(height * scale), 1))
-    columns = Span.whole(width, max(round(width * scale), 1))
-    # The 0.1 keeps a border of n + 0.5 from being rounded to the even side on both ends.
-    top = round((input_height - rows.target) / 2 - 0.1)
-    left = round((input_width - columns.target) / 2 - 0.1)
-
-    normalise = _Normalise(mean, std, channels=target.shape[2])
-    target[...] = normalise(np.full((1, 1, 1), pad, dtype=np.float32))
-    levels = _ordered(resample(source, rows, columns, method), bgr=bgr)
-    target[top : top + rows.count, left : left + columns.count] = normalise(levels)
-    return _geometry(source, target, rows, columns, pad_x=left, pad_y=top)
+    plan = _letterbox_plan(form(), source.shape, target.shape[:2], method)
+    return plan.run(source, target, _levels(mean, std, scale, zero_point), bgr=bgr, pad=pad)
 
 
 def resize(
@@ -71,15 +72,13 @@ def resize(
     method: Method = "bilinear",
     bgr: bool = False,
     layout: Layout | None = None,
+    scale: float = 1.0,
+    zero_point: int = 0,
 ) -> Geometry:
     """Stretch the whole frame over ``out``; its shape is not kept."""
     source, target = _views(frame, out, layout)
-    rows = Span.whole(source.shape[0], target.shape[0])
-    columns = Span.whole(source.shape[1], target.shape[1])
-
-    normalise = _Normalise(mean, std, channels=target.shape[2])
-    target[...] = normalise(_ordered(resample(source, rows, columns, method), bgr=bgr))
-    return _geometry(source, target, rows, columns, pad_x=0, pad_y=0)
+    plan = _resize_plan(form(), source.shape, target.shape[:2], method)
+    return plan.run(source, target, _levels(mean, std, scale, zero_point), bgr=bgr)
 
 
 def crop(
@@ -92,6 +91,8 @@ def crop(
     method: Method = "bilinear",
     bgr: bool = False,
     layout: Layout | None = None,
+    scale: float = 1.0,
+    zero_point: int = 0,
 ) -> Geometry:
     """Cover ``out`` with the middle of the frame, its shape kept; what is too long is cut off.
 
@@ -102,7 +103,97 @@ def crop(
     source, target = _views(frame, out, layout)
     if not 1 <= crop_scale < np.inf:
         raise InputError(f"crop_scale is {crop_scale!r}", hint="give a number from 1")
-    (height, width), (input_height, input_width) = source.shape[:2], target.shape[:2]
+    plan = _crop_plan(form(), source.shape, target.shape[:2], method, float(crop_scale))
+    return plan.run(source, target, _levels(mean, std, scale, zero_point), bgr=bgr)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How frames of one size go into tensors of one size; any thread may run it."""
+
+    geometry: Geometry
+    resampler: Resampler
+
+    @classmethod
+    def make(
+        cls, kernels: Form, channels: int, rows: Span, columns: Span, method: Method, place: _Place
+    ) -> _Plan:
+        if method not in METHODS:
+            raise InputError(f"the method is {method!r}", hint=f"give one of {', '.join(METHODS)}")
+        geometry = Geometry(
+            frame_height=rows.source,
+            frame_width=columns.source,
+            input_height=place.height,
+            input_width=place.width,
+            scale_x=columns.target / columns.source,
+            scale_y=rows.target / rows.source,
+            pad_x=place.left - columns.start,
+            pad_y=place.top - rows.start,
+        )
+        area = method == "area"
+        return cls(geometry, kernels.resampler(astuple(rows), astuple(columns), channels, area))
+
+    def run(
+        self,
+        source: NDArray[np.uint8],
+        target: NDArray[Any],
+        levels: _Levels,
+        *,
+        bgr: bool,
+        pad: float = 0.0,
+    ) -> Geometry:
+        channels = target.shape[2]
+        top, left = max(self.geometry.pad_y, 0), max(self.geometry.pad_x, 0)
+        scale, bias = levels.for_channels(channels)
+        pads = (pad * scale[0] + bias[0], pad * scale[1] + bias[1], pad * scale[2] + bias[2])
+        self.resampler.run(source, target, top, left, scale, bias, pads, bgr)
+        return self.geometry
+
+
+class _Place(NamedTuple):
+    """An input's size, and where the frame begins in it."""
+
+    height: int
+    width: int
+    top: int = 0
+    left: int = 0
+
+
+# A plan is a few tables; a program meets few sizes of frames.
+_PLANS = 64
+
+
+@lru_cache(_PLANS)
+def _letterbox_plan(
+    kernels: Form, frame: tuple[int, ...], size: tuple[int, int], method: Method
+) -> _Plan:
+    (height, width, channels), (input_height, input_width) = frame, size
+    scale = min(input_height / height, input_width / width)
+    rows = Span.whole(height, max(round(height * scale), 1))
+    columns = Span.whole(width, max(round(width * scale), 1))
+    # The 0.1 keeps a border of n + 0.5 from being rounded to the even side on both ends.
+    top = round((input_height - rows.target) / 2 - 0.1)
+    left = round((input_width - columns.target) / 2 - 0.1)
+    return _Plan.make(kernels, channels, rows, columns, method, _Place(*size, top, left))
+
+
+@lru_cache(_PLANS)
+def _resize_plan(
+    kernels: Form, frame: tuple[int, ...], size: tuple[int, int], method: Method
+) -> _Plan:
+    rows, columns = Span.whole(frame[0], size[0]), Span.whole(frame[1], size[1])
+    return _Plan.make(kernels, frame[2], rows, columns, method, _Place(*size))
+
+
+@lru_cache(_PLANS)
+def _crop_plan(
+    kernels: Form,
+    frame: tuple[int, ...],
+    size: tuple[int, int],
+    method: Method,
+    crop_scale: float,
+) -> _Plan:
+    (height, width, channels), (input_height, input_width) = frame, size
     scale = crop_scale * max(input_height / height, input_width / width)
     scaled_height = max(round(height * scale), input_height)
     scaled_width = max(round(width * scale), input_width)
@@ -110,35 +201,67 @@ def crop(
     left = round((scaled_width - input_width) / 2)
     rows = Span(height, scaled_height, top, input_height)
     columns = Span(width, scaled_width, left, input_width)
-
-    normalise = _Normalise(mean, std, channels=target.shape[2])
-    target[...] = normalise(_ordered(resample(source, rows, columns, method), bgr=bgr))
-    return _geometry(source, target, rows, columns, pad_x=-left, pad_y=-top)
+    return _Plan.make(kernels, channels, rows, columns, method, _Place(*size))
 
 
-class _Normalise:
-    """``(levels - mean) / std`` over the last dimension, in float32."""
+@dataclass(frozen=True)
+class _Levels:
+    """``(level - mean) / std / scale + zero_point`` as ``level * factor + bias`` a channel."""
 
-    def __init__(self, mean: Levels, std: Levels, *, channels: int) -> None:
-        self._mean = _per_channel("mean", mean, channels)
-        self._std = _per_channel("std", std, channels)
-        if not np.all(self._std > 0):
-            raise InputError(f"std is {std!r}", hint="give numbers above 0, in levels 0..255")
+    factors: tuple[float, ...]
+    biases: tuple[float, ...]
+    given: str
 
-    def __call__(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
-        return (levels - self._mean) / self._std
+    def for_channels(self, count: int) -> tuple[Three, Three]:
+        """One factor and bias for each of three channels, of which ``count`` are used."""
+        if len(self.factors) not in (1, count):
+            raise InputError(
+                f"{self.given} for an input of {count} channels",
+                hint=f"give one number each, or {count}",
+            )
+        a, b = (self.factors * 3)[:3], (self.biases * 3)[:3]
+        return (a[0], a[1], a[2]), (b[0], b[1], b[2])
 
 
-def _per_channel(name: str, value: Levels, channels: int) -> NDArray[np.float32]:
+def _levels(mean: Levels, std: Levels, scale: float, zero_point: int) -> _Levels:
     try:
-        levels = np.asarray(value, dtype=np.float32)
+        given = _tuple(mean), _tuple(std), float(scale), float(zero_point)
     except (TypeError, ValueError) as exc:
-        raise InputError(f"{name} is {value!r}", hint="give a number, or one a channel") from exc
-    if levels.shape not in ((), (1,), (channels,)) or not np.all(np.isfinite(levels)):
         raise InputError(
-            f"{name} is {value!r} for an input of {channels} channels",
-            hint=f"give one finite number, or {channels}",
+            f"mean is {mean!r:.80}, std is {std!r:.80}, scale is {scale!r:.80}",
+            hint="give numbers; of mean and std one, or one a channel",
+        ) from exc
+    return _levels_of(*given)
+
+
+@lru_cache(_PLANS)
+def _levels_of(
+    mean: tuple[float, ...], std: tuple[float, ...], scale: float, zero_point: float
+) -> _Levels:
+    given = f"mean is {mean}, std is {std}"
+    if not all(map(math.isfinite, (*mean, *std, scale, zero_point))):
+        raise InputError(f"{given}, scale is {scale}", hint="give finite numbers")
+    if min(std) <= 0 or scale <= 0:
+        raise InputError(
+            f"{given}, scale is {scale}", hint="give numbers above 0 for std and scale"
         )
+    count = max(len(mean), len(std))
+    if not {len(mean), len(std)} <= {1, count}:
+        raise InputError(given, hint="give as many of one as of the other, or one number")
+    pairs = list(zip(mean * (count // len(mean)), std * (count // len(std)), strict=True))
+    return _Levels(
+        tuple([1 / (s * scale) for _, s in pairs]),
+        tuple([zero_point - m / (s * scale) for m, s in pairs]),
+        given,
+    )
+
+
+def _tuple(value: Any) -> tuple[float, ...]:
+    if isinstance(value, numbers.Real):
+        return (float(value),)
+    levels = tuple([float(level) for level in value])
+    if not levels:
+        raise TypeError(value)
     return levels
 
 
@@ -174,9 +297,11 @@ def _frame(frame: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _tensor(out: NDArray[Any], layout: Layout | None) -> NDArray[Any]:
     """A view of ``out`` as (h, w, C)."""
-    if not isinstance(out, np.ndarray) or out.dtype not in (np.float32, np.float16):
+    if not isinstance(out, np.ndarray) or out.dtype not in _ELEMENTS:
         kind = out.dtype if isinstance(out, np.ndarray) else type(out).__name__
-        raise InputError(f"out is {kind}", hint="give a numpy.ndarray of float32 or float16")
+        raise InputError(
+            f"out is {kind}", hint="give a numpy.ndarray of float32, float16, uint8 or int8"
+        )
     if not out.flags.writeable:
         raise InputError("out is read-only", hint="give an array that can be written")
     image = out[0] if out.ndim == 4 and out.shape[0] == 1 else out
@@ -190,28 +315,3 @@ def _tensor(out: NDArray[Any], layout: Layout | None) -> NDArray[Any]:
             hint="give 1 or 3 channels, and layout='NCHW' or 'NHWC' where both would fit",
         )
     return image.transpose(1, 2, 0) if possible == ["NCHW"] else image
-
-
-def _ordered(levels: NDArray[np.float32], *, bgr: bool) -> NDArray[np.float32]:
-    return levels[:, :, ::-1] if bgr else levels
-
-
-def _geometry(
-    source: NDArray[Any],
-    target: NDArray[Any],
-    rows: Span,
-    columns: Span,
-    *,
-    pad_x: int,
-    pad_y: int,
-) -> Geometry:
-    return Geometry(
-        frame_height=source.shape[0],
-        frame_width=source.shape[1],
-        input_height=target.shape[0],
-        input_width=target.shape[1],
-        scale_x=columns.target / columns.source,
-        scale_y=rows.target / rows.source,
-        pad_x=pad_x,
-        pad_y=pad_y,
-    )

@@ -1,12 +1,13 @@
 """Numbers made into the integers of a quantised tensor, and back.
 
-The NumPy code here is the definition that faster kernels are tested against.  Source: ONNX's
-QuantizeLinear and DequantizeLinear, https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html;
-TFLite's integers mean the same, https://ai.google.dev/edge/litert/models/quantization_spec.
+Source: ONNX's QuantizeLinear and DequantizeLinear,
+https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html; TFLite's integers mean the same,
+https://ai.google.dev/edge/litert/models/quantization_spec.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from hwrt.errors import InputError
+from hwrt.vision.kernels import form
 
 __all__ = ["dequantize", "quantize"]
 
@@ -45,15 +47,15 @@ def quantize(
         raise InputError(f"x is {values.dtype}", hint="give floats")
     kind = _integer(dtype)
     scales, zeros = _parameters(scale, zero_point, axis, values.shape, kind)
-    limits = np.iinfo(kind)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinities saturate, NaN follows
-        levels = np.rint(values.astype(np.float32, copy=False) / scales) + zeros
-    levels = np.clip(np.where(np.isnan(levels), zeros, levels), limits.min, limits.max)
-    if out is None:
-        return levels.astype(kind)
-    _check_out(out, values.shape, kind)
-    np.copyto(out, levels, casting="unsafe")
-    return out
+    result = _target(out, values.shape, kind)
+    filled = result if result.flags.c_contiguous else np.empty(values.shape, kind)
+    shape = _channels(values.shape, axis, len(scales))
+    with np.errstate(over="ignore"):  # of float64: what is too large is infinite
+        dense = np.ascontiguousarray(values, np.float32)
+    form().quantize(dense.reshape(shape), scales, zeros, filled.reshape(shape))
+    if filled is not result:
+        result[...] = filled
+    return result
 
 
 def dequantize(
@@ -71,14 +73,22 @@ def dequantize(
     integers = np.asarray(q)
     kind = _integer(integers.dtype)
     scales, zeros = _parameters(scale, zero_point, axis, integers.shape, kind)
-    # A difference of 16-bit integers is exact in float32.
-    if out is None:
-        out = np.empty(integers.shape, np.float32)
-    _check_out(out, integers.shape, np.dtype(np.float32))
-    np.subtract(integers, zeros, out=out, dtype=np.float32)
-    with np.errstate(over="ignore"):
-        np.multiply(out, scales, out=out)
-    return out
+    result = _target(out, integers.shape, np.dtype(np.float32))
+    filled = result if result.flags.c_contiguous else np.empty(integers.shape, np.float32)
+    shape = _channels(integers.shape, axis, len(scales))
+    dense = np.ascontiguousarray(integers)
+    form().dequantize(dense.reshape(shape), scales, zeros, filled.reshape(shape))
+    if filled is not result:
+        result[...] = filled
+    return result
+
+
+def _channels(shape: tuple[int, ...], axis: int | None, count: int) -> tuple[int, int, int]:
+    """The shape as (outer, channels, inner), where the channels have scales of their own."""
+    if axis is None or count == 1:
+        return 1, 1, math.prod(shape)
+    axis %= len(shape)
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
 def _integer(dtype: DTypeLike) -> np.dtype[Any]:
@@ -105,7 +115,7 @@ def _parameters(
     shape: tuple[int, ...],
     kind: np.dtype[Any],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Scale and zero point in float32, shaped to go along ``axis`` of ``shape``."""
+    """Scales and zero points in float32, as many of one as of the other."""
     numbers = "give finite numbers above 0"
     with np.errstate(over="ignore"):
         scales = _numbers("scale", scale, numbers).astype(np.float32)
@@ -126,18 +136,19 @@ def _parameters(
             f"shape {shape}",
             hint=f"give 1, or {count}",
         )
-    along = [1] * len(shape)
-    if axis is not None:
-        along[axis] = -1
+    parts = max(scales.size, zeros.size)
     return (
-        scales.reshape(along if scales.size != 1 else ()),
-        zeros.astype(np.float32).reshape(along if zeros.size != 1 else ()),
+        np.ascontiguousarray(np.broadcast_to(scales.ravel(), parts)),
+        np.ascontiguousarray(np.broadcast_to(zeros.astype(np.float32).ravel(), parts)),
     )
 
 
-def _check_out(out: NDArray[Any], shape: tuple[int, ...], kind: np.dtype[Any]) -> None:
+def _target(out: NDArray[Any] | None, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
+    if out is None:
+        return np.empty(shape, kind)
     if not isinstance(out, np.ndarray) or out.dtype != kind or out.shape != shape:
         shown = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise InputError(f"out is {shown}", hint=f"give an array of {kind} {shape}")
     if not out.flags.writeable:
         raise InputError("out is read-only", hint="give an array that can be written")
+    return out

@@ -4,8 +4,9 @@ The compiled extension comes first, then numba where it is installed, then NumPy
 made at the first call and kept.  Whatever is not the extension is said once on the logger ``hwrt``,
 or is an error where ``HWRT_REQUIRE_KERNELS=1`` asks for the extension.
 
-Every form is a module with the same functions, which fill arrays that the caller brings.  The
-functions here check, allocate and call.
+Every form is a module with the same functions, which fill arrays that the caller brings; those of
+``with_numpy`` say what they do.  ``softmax_top_k`` here, and the modules of ``hwrt.vision``, check,
+allocate and call.
 """
 
 from __future__ import annotations
@@ -15,26 +16,62 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwrt.errors import HwrtError, InputError
 
-__all__ = ["active", "softmax_top_k"]
+__all__ = ["Form", "Resampler", "active", "form", "softmax_top_k"]
 
 _REBUILD = "install a C++17 compiler (apt install g++), then `pip install -e .` from the checkout"
 
-SoftmaxTopK = Callable[[NDArray[Any], NDArray[np.int32], NDArray[np.float32], bool], None]
+
+class Resampler(Protocol):
+    """``with_numpy.Resampler``, in some form; any thread may call it, also at the same time."""
+
+    def run(
+        self,
+        frame: NDArray[np.uint8],
+        out: NDArray[Any],
+        top: int,
+        left: int,
+        scale: tuple[float, float, float],
+        bias: tuple[float, float, float],
+        pad: tuple[float, float, float],
+        reverse: bool,
+    ) -> None:
+        """Write the frame into out (h, w, C), and pad around it."""
 
 
-@dataclass(frozen=True)
+SpanTuple = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
 class Form:
-    """One form of the kernels: what serves them, and its functions."""
+    """One form of the kernels: what serves them, and its functions; it is equal to itself alone."""
 
     name: str
-    softmax_top_k: SoftmaxTopK
+    softmax_top_k: Callable[[NDArray[Any], NDArray[np.int32], NDArray[np.float32], bool], None]
+    resampler: Callable[[SpanTuple, SpanTuple, int, bool], Resampler]
+    yolo_detections: Callable[..., int]
+    nms: Callable[..., int]
+    quantize: Callable[..., None]
+    dequantize: Callable[..., None]
+
+    @classmethod
+    def of(cls, name: str, module: Any) -> Form:
+        """The form whose functions are those of the module."""
+        return cls(
+            name,
+            module.softmax_top_k,
+            module.Resampler,
+            module.yolo_detections,
+            module.nms,
+            module.quantize,
+            module.dequantize,
+        )
 
 
 def active() -> str:
@@ -43,8 +80,8 @@ def active() -> str:
     Raises HwrtError where the extension is required and missing, InputError where
     ``HWRT_MAX_TARGET`` names no target of this machine.
     """
-    form = _form()
-    return f"{form.name} {_target()}" if form.name == "extension" else form.name
+    name = form().name
+    return f"{name} {_target()}" if name == "extension" else name
 
 
 def softmax_top_k(
@@ -66,7 +103,7 @@ def softmax_top_k(
         logits = np.ascontiguousarray(logits)
     shape = (logits.shape[0], min(k, logits.shape[1]))
     classes, scores = np.empty(shape, np.int32), np.empty(shape, np.float32)
-    _form().softmax_top_k(logits, classes, scores, softmax)
+    form().softmax_top_k(logits, classes, scores, softmax)
     return classes, scores
 
 
@@ -88,7 +125,11 @@ _chosen: Form | None = None
 _choosing = threading.Lock()
 
 
-def _form() -> Form:
+def form() -> Form:
+    """The form that serves; chosen at the first call.
+
+    Raises what ``active`` raises.
+    """
     global _chosen
     if _chosen is None:
         with _choosing:
@@ -99,28 +140,28 @@ def _form() -> Form:
 
 def _choose() -> Form:
     try:
-        form = _extension()
+        chosen = _extension()
     except ImportError as exc:
         if os.environ.get("HWRT_REQUIRE_KERNELS") == "1":
             raise HwrtError(
                 f"the compiled kernels are missing and HWRT_REQUIRE_KERNELS=1 asks for them: {exc}",
                 hint=_REBUILD,
             ) from exc
-        form = _fallback()
+        chosen = _fallback()
         logging.getLogger("hwrt").warning(
             "the compiled kernels are missing (%s): %s serves them, slower; to mend it, %s",
             exc,
-            form.name,
+            chosen.name,
             _REBUILD,
         )
-    return form
+    return chosen
 
 
 def _extension() -> Form:
     import hwrt._kernels as compiled
 
     _target()
-    return Form("extension", compiled.softmax_top_k)
+    return Form.of("extension", compiled)
 
 
 def _target() -> str:
@@ -138,5 +179,5 @@ def _fallback() -> Form:
     try:
         from hwrt.vision.kernels import with_numba
     except ImportError:
-        return Form("numpy", with_numpy.softmax_top_k)
-    return Form("numba", with_numba.softmax_top_k)
+        return Form.of("numpy", with_numpy)
+    return Form.of("numba", with_numba)

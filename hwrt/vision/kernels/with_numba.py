@@ -1,7 +1,8 @@
 """The kernels in numba: for a machine without the compiled extension.
 
-Importing this module imports numba and compiles, which takes seconds; numba keeps the result in
-its cache, beside this file or in the user's cache folder, where it can write one of them.
+Of them, softmax_top_k; the others are NumPy's.  Importing this module imports numba and compiles,
+which takes seconds; numba keeps the result in its cache, beside this file or in the user's cache
+folder, where it can write one of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["softmax_top_k"]
+from hwrt.vision.kernels.with_numpy import (
+    Resampler,
+    dequantize,
+    nms,
+    quantize,
+    yolo_detections,
+)
+
+__all__ = ["Resampler", "dequantize", "nms", "quantize", "softmax_top_k", "yolo_detections"]
 
 F = TypeVar("F", bound=Callable[..., None])
 

@@ -1,7 +1,4 @@
-"""The kernels in NumPy: the oracle that every other form is tested against.
-
-Written to be read.  It also serves where there is neither the extension nor numba.
-"""
+"""Softmax and the best classes of each row."""
 
 from __future__ import annotations
 

@@ -1,0 +1,13 @@
+"""The kernels in NumPy: the oracle that every other form is tested against.
+
+Written to be read.  It also serves where there is neither the extension nor numba.
+"""
+
+from __future__ import annotations
+
+from hwrt.vision.kernels.with_numpy.quantize import dequantize, quantize
+from hwrt.vision.kernels.with_numpy.resampler import Resampler
+from hwrt.vision.kernels.with_numpy.softmax_top_k import softmax_top_k
+from hwrt.vision.kernels.with_numpy.yolo import nms, yolo_detections
+
+__all__ = ["Resampler", "dequantize", "nms", "quantize", "softmax_top_k", "yolo_detections"]
