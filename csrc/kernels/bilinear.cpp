@@ -12,7 +12,9 @@ namespace {
 
 using std::int16_t;
 using std::int32_t;
+using std::memcpy;
 using std::ptrdiff_t;
+using std::size_t;
 using std::uint8_t;
 
 // int16 elements from one pixel to the next where each has a place of its own: its channels, then
@@ -22,7 +24,10 @@ constexpr ptrdiff_t kPlace = 8;
 constexpr ptrdiff_t kSlack = 16;
 // A row is read whole where fewer of its pixels than this go into a pixel of the result.
 constexpr ptrdiff_t kFarApart = 4;
-constexpr float kLevel = 1.0f / 128.0f;
+// What stands for a level of 1 in blended rows, and in sums of four bytes.
+constexpr float kLevel = 128.0f, kSummedLevel = 4.0f;
+// The largest whole ratio of which two pixels' bytes lie within 16.
+constexpr ptrdiff_t kLargestRatio = 3;
 
 struct Rows {
   const uint8_t* a;
@@ -44,6 +49,12 @@ struct Planes {
   float scale[3];
   float bias[3];
   int count;
+};
+
+// A reduction by a whole ratio: each pixel is one of the source, or the mean of two neighbours.
+struct Halving {
+  int ratio;
+  uint8_t order[16];  // as sum_pairs takes it
 };
 
 namespace scalar {
@@ -78,6 +89,9 @@ void blend_columns(const int16_t* levels, const Columns& columns, const Planes& 
     }
   }
 }
+
+// The reference has one way for all ratios.
+bool sum_columns(const Rows&, const Halving&, ptrdiff_t, const Planes&) { return false; }
 
 }  // namespace scalar
 
@@ -116,6 +130,11 @@ struct Variant {
                        int16_t* out);
   // The planes' rows from the levels of a row.
   void (*blend_columns)(const int16_t* levels, const Columns& columns, const Planes& planes);
+  // The same at once from two rows, of which each pixel is an even blend; a and b begin at the
+  // first byte that is used.  The planes' scales are for four times a level.  False where it can
+  // not.
+  bool (*sum_columns)(const Rows& rows, const Halving& halving, ptrdiff_t count,
+                      const Planes& planes);
 };
 
 Variant current_variant() {
@@ -123,15 +142,15 @@ Variant current_variant() {
 #if defined(HWRT_X86)
     case Target::kAvx512:
     case Target::kAvx2:
-      return {avx2::blend_rows, avx2::blend_places, avx2::blend_columns};
+      return {avx2::blend_rows, avx2::blend_places, avx2::blend_columns, avx2::sum_columns};
     case Target::kSse4:
-      return {sse4::blend_rows, sse4::blend_places, sse4::blend_columns};
+      return {sse4::blend_rows, sse4::blend_places, sse4::blend_columns, sse4::sum_columns};
 #elif defined(HWRT_ARM)
     case Target::kNeon:
-      return {neon::blend_rows, neon::blend_places, neon::blend_columns};
+      return {neon::blend_rows, neon::blend_places, neon::blend_columns, neon::sum_columns};
 #endif
     default:
-      return {scalar::blend_rows, scalar::blend_places, scalar::blend_columns};
+      return {scalar::blend_rows, scalar::blend_places, scalar::blend_columns, scalar::sum_columns};
   }
 }
 
@@ -143,12 +162,32 @@ ptrdiff_t levels_bytes(const BilinearPlan& plan) {
   return ((elements + kSlack) * ptrdiff_t{sizeof(int16_t)} + 63) / 64 * 64;
 }
 
-Planes make_planes(const Normalisation& normalisation, const Tensor& tensor) {
+// True, and then halving is set, where the pixels of the result are means of one or two by two of
+// the frame's.
+bool halves(const BilinearPlan& plan, Halving* halving) {
+  const ptrdiff_t ratio = plan.columns.source / plan.columns.target;
+  if (plan.channels != 3 || ratio < 1 || ratio > kLargestRatio ||
+      ratio * plan.columns.target != plan.columns.source ||
+      plan.rows.source % plan.rows.target != 0) {
+    return false;
+  }
+  halving->ratio = static_cast<int>(ratio);
+  for (int i = 0; i < 16; ++i) {
+    const int byte = i % 2, pixel = i / 2 % 2, channel = i / 4;
+    // An odd ratio has a pixel in the middle, which counts twice.
+    const int at = pixel * 3 * halving->ratio + (ratio % 2 == 0 ? byte * 3 : 0) + channel;
+    halving->order[i] = static_cast<uint8_t>(channel < 3 ? at : 0x80);
+  }
+  return true;
+}
+
+// one: what stands for a level of 1 in the values that are normalised.
+Planes make_planes(const Normalisation& normalisation, const Tensor& tensor, float one) {
   Planes planes{};
   planes.count = tensor.channels;
   for (int p = 0; p < planes.count; ++p) {
     const int c = normalisation.reversed ? planes.count - 1 - p : p;
-    planes.scale[p] = normalisation.scale[c] * kLevel;
+    planes.scale[p] = normalisation.scale[c] / one;
     planes.bias[p] = normalisation.bias[c];
   }
   return planes;
@@ -180,7 +219,10 @@ void bilinear(const Frame& frame, const BilinearPlan& plan, const Normalisation&
   const ptrdiff_t row_bytes = frame.width * frame.channels;
   const Columns columns{plan.column_offset, plan.column_weight, plan.columns.count, frame.channels,
                         far_apart(plan.columns)};
-  Planes planes = make_planes(normalisation, tensor);
+  Planes planes = make_planes(normalisation, tensor, kLevel);
+  Planes summed = make_planes(normalisation, tensor, kSummedLevel);
+  Halving halving{};
+  const bool even = halves(plan, &halving);
   int16_t* levels = static_cast<int16_t*>(scratch);
   float* kept = reinterpret_cast<float*>(static_cast<char*>(scratch) + levels_bytes(plan));
   // What the columns need of a row; a crop needs only its middle.
@@ -194,20 +236,23 @@ void bilinear(const Frame& frame, const BilinearPlan& plan, const Normalisation&
     const int16_t weight = plan.row_weight[y];
     const uint8_t* a = frame.row(plan.row_low[y]);
     const uint8_t* b = weight == 0 ? a : frame.row(plan.row_low[y] + 1);
-    if (columns.in_places) {
-      variant.blend_places({a, b, row_bytes}, weight, columns.offsets, columns.count, levels);
-    } else {
-      variant.blend_rows(a + from, b + from, weight, needed, levels + from);
-    }
     float* rows[3];
     const bool direct = direct_rows(tensor, y, rows);
     for (int c = 0; c < tensor.channels && !direct; ++c) {
       rows[c] = kept + c * padded_count(columns.count);
     }
     for (int p = 0; p < planes.count; ++p) {
-      planes.rows[p] = rows[normalisation.reversed ? planes.count - 1 - p : p];
+      summed.rows[p] = planes.rows[p] = rows[normalisation.reversed ? planes.count - 1 - p : p];
     }
-    variant.blend_columns(levels, columns, planes);
+    const Rows used_rows{a + from, b + from, row_bytes - from};
+    if (!even || !variant.sum_columns(used_rows, halving, columns.count, summed)) {
+      if (columns.in_places) {
+        variant.blend_places({a, b, row_bytes}, weight, columns.offsets, columns.count, levels);
+      } else {
+        variant.blend_rows(a + from, b + from, weight, needed, levels + from);
+      }
+      variant.blend_columns(levels, columns, planes);
+    }
     if (!direct) store_row(rows, tensor, y);
   }
 }
