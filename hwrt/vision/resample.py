@@ -63,8 +63,8 @@ def _interpolate(values: NDArray[Any], span: Span, dimension: int) -> NDArray[np
     high = np.minimum(low + 1, span.source - 1)
     weights = _along(centres - low, dimension).astype(np.float32)
 
-    below: NDArray[np.float32] = np.take(values, low, axis=dimension).astype(np.float32)
-    above: NDArray[np.float32] = np.take(values, high, axis=dimension).astype(np.float32)
+    below: NDArray[np.float32] = _at(values, low, dimension).astype(np.float32)
+    above: NDArray[np.float32] = _at(values, high, dimension).astype(np.float32)
     above -= below
     above *= weights
     below += above
@@ -82,12 +82,17 @@ def _average(values: NDArray[Any], span: Span, dimension: int) -> NDArray[np.flo
     begin, end = pixels[:-1], np.minimum(pixels[1:], span.source - 1)
     before, after = _along(parts[:-1], dimension), _along(parts[1:], dimension)
 
-    used = np.take(values, np.arange(pixels[-1]), axis=dimension)
+    used = _at(values, slice(pixels[-1]), dimension)
     sums = np.add.reduceat(used, begin, axis=dimension, dtype=np.float64)
-    sums -= before * np.take(values, begin, axis=dimension)
-    sums += after * np.take(values, end, axis=dimension)
+    sums -= before * _at(values, begin, dimension)
+    sums += after * _at(values, end, dimension)
     sums *= span.target / span.source
     return np.asarray(sums, dtype=np.float32)
+
+
+def _at(values: NDArray[Any], indices: NDArray[np.intp] | slice, dimension: int) -> NDArray[Any]:
+    """The values at these indices; np.take would first copy the whole of a strided frame."""
+    return values[indices] if dimension == 0 else values[:, indices]
 
 
 def _along(values: NDArray[Any], dimension: int) -> NDArray[Any]:
