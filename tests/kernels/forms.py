@@ -1,0 +1,29 @@
+"""The forms that every kernel's tests run in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from hwrt.vision.kernels import with_numpy
+
+compiled = pytest.importorskip("hwrt._kernels", reason="the extension is not compiled")
+
+TARGETS: tuple[str, ...] = compiled.targets()
+FORMS = (*TARGETS, "numpy")
+
+
+@contextmanager
+def form(name: str) -> Iterator[Any]:
+    """The module that has the kernels: NumPy's, or the extension limited to a target."""
+    if name == "numpy":
+        yield with_numpy
+        return
+    compiled.limit_target(name)
+    try:
+        yield compiled
+    finally:
+        compiled.limit_target(None)
