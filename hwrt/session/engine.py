@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from hwrt.backend import Array, CompiledModel, Request
 from hwrt.machine.limits import allowed_threads
 from hwrt.session.feeds import checked_feeds, first_shape
+from hwrt.session.loan import Loan
 from hwrt.spec import ModelInfo
 from hwrt.tuning.feeds import random_feeds
 from hwrt.tuning.plan import Plan
@@ -79,6 +80,8 @@ class Engine:
         self._ended = False
         self._ending = threading.Lock()
         self._lent: weakref.WeakSet[Request] = weakref.WeakSet()
+        # Those of the lent ones that are the pool's, and count as such.
+        self._detached: weakref.WeakSet[Request] = weakref.WeakSet()
         self._shut = weakref.finalize(self, _close_all, self.idle, compiled)
         self._shut.atexit = False
 
@@ -109,10 +112,10 @@ class Engine:
         """True until the engine is retired."""
         return not self._retired
 
-    def take(self) -> Request | None:
+    def take(self, *, wait: bool = True) -> Request | None:
         """A request for one run: another one where the backend has room, else the next idle one.
 
-        None once the engine is retired.
+        None once the engine is retired; without ``wait`` also where there is neither.
         """
         limit = self.compiled.max_requests
         with self._pool:
@@ -121,11 +124,13 @@ class Engine:
             self.waiting += 1
             try:
                 while self.is_open():
-                    if limit is None or len(self._requests) < limit:
+                    if limit is None or len(self._requests) + len(self._detached) < limit:
                         return self._create()
                     try:
                         return self.idle.pop()
                     except IndexError:  # another thread may take it first
+                        if not wait:
+                            return None
                         self._wait()
                 return None
             finally:
@@ -152,6 +157,40 @@ class Engine:
         # An attribute of the instance hides the method of the class.
         vars(request)["close"] = functools.partial(_close_lent, self, weakref.ref(request))
         return request
+
+    def borrow(self, *, wait: bool) -> Loan | None:
+        """A request of the pool, to be given back; None as ``take`` says."""
+        try:
+            request = self.idle.pop()
+        except IndexError:
+            taken = self.take(wait=wait)
+            if taken is None:
+                return None
+            request = taken
+        return Loan(self, request)
+
+    def detach(self, request: Request) -> None:
+        """Make a request that was taken a lent one, which keeps its place in the pool."""
+        with self._pool:
+            self._requests.discard(request)
+            self._lent.add(request)
+            self._detached.add(request)
+            self._pool.notify(self.waiting)
+
+    def take_back(self, request: Request) -> None:
+        """Put a detached request back into the pool; close it where the engine is retired."""
+        with self._pool:
+            self._detached.discard(request)
+            if not self._retired:
+                self._lent.discard(request)
+                self._requests.add(request)
+                self.idle.append(request)
+                self._pool.notify(1)
+                return
+        try:
+            request.close()
+        finally:
+            self._return(request)
 
     def feeds(self) -> Mapping[str, Array]:
         """What to try a run with: the first of the load's samples, else seeded random numbers."""

@@ -18,6 +18,7 @@ from hwrt.backend import Array, CompiledModel, Request
 from hwrt.errors import InputError, SessionError
 from hwrt.session.engine import Engine, Origin
 from hwrt.session.fit import check_fit, check_outputs
+from hwrt.session.loan import Loan
 from hwrt.session.submissions import Submissions
 from hwrt.spec import ModelInfo, TensorSpec
 from hwrt.tuning.plan import Plan
@@ -156,6 +157,29 @@ class Session:
             if request is not None:
                 return request
 
+    def borrow(self) -> Loan:
+        """A request of the session's own pool, for work without a copy; the caller gives it back.
+
+        Waits for one where as many are in use as the backend serves at once.  ``with
+        session.borrow() as request`` fills ``request.inputs``, runs it and reads
+        ``request.outputs``; ``close`` and ``replace`` wait for its end.
+        """
+        while True:
+            engine = self._engine
+            loan = engine.borrow(wait=True)
+            if loan is not None:
+                return loan
+            self._check_replaced(engine)
+
+    def try_borrow(self) -> Loan | None:
+        """What ``borrow`` gives where it need not wait, else None."""
+        while True:
+            engine = self._engine
+            loan = engine.borrow(wait=False)
+            if loan is not None or engine.is_open():
+                return loan
+            self._check_replaced(engine)
+
     def replace(self, model_or_plan: str | os.PathLike[str] | bytes | Plan) -> None:
         """Put another model, or the same one by another plan, in the place of what runs.
 
@@ -224,8 +248,7 @@ class Session:
         )
 
     def _run_on_next(self, engine: Engine, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        if engine is self._engine:  # none has taken its place
-            raise SessionError(_CLOSED, hint=_CLOSED_HINT)
+        self._check_replaced(engine)
         # Not self.run: what was submitted still runs while the session closes.
         return Session.run(self, feeds)
 
@@ -234,6 +257,11 @@ class Session:
         engine = self._engine
         job = functools.partial(Session.run, self, engine.check(feeds))
         return self._submissions.add(job, threads=engine.at_once, wait=wait)
+
+    def _check_replaced(self, engine: Engine) -> None:
+        """Raise SessionError where a retired engine has none in its place."""
+        if engine is self._engine:
+            raise SessionError(_CLOSED, hint=_CLOSED_HINT)
 
     def _origin(self, engine: Engine) -> Origin:
         origin = engine.origin
@@ -251,7 +279,7 @@ class Session:
     def _disable(self) -> None:
         refuse = _refusal(_FORKED, _FORKED_HINT)
         # Closing is left to the parent: the vendor's threads, which it would wait for, are there.
-        names = ("run", "submit", "arun", "request", "replace")
+        names = ("run", "submit", "arun", "request", "borrow", "try_borrow", "replace")
         vars(self).update(dict.fromkeys(names, refuse), close=lambda: None)
         for engine in (self._engine, *self._replaced):
             engine.disable(_FORKED, hint=_FORKED_HINT)
