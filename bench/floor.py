@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
 from side_by_side import Call
 
 Rows = tuple[NDArray[np.uintp], int]
@@ -37,7 +36,8 @@ class Floor:
         target = (ctypes.c_void_p(written.ctypes.data), size(written.nbytes))
 
         def run() -> object:
-            assert addresses.size and written.size  # they live as long as this call
+            assert addresses.size  # both live as long as this call
+            assert written.size
             read(*given)
             return write(*target)
 

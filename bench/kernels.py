@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 import cv2
-
 import letterbox_cases
 import vector_cases
 import yolo_cases
 from floor import Floor
-from hwrt.vision import kernels
 from side_by_side import Figures, measure, print_table, write_json
+
+from hwrt.vision import kernels
 
 
 def main() -> int:

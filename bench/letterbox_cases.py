@@ -6,19 +6,18 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numba
 import numpy as np
-from numpy.typing import NDArray
-
 from floor import Floor
+from numpy.typing import NDArray
+from side_by_side import Call, Case
+
 from hwrt.vision import letterbox, resize
 from hwrt.vision.kernels import with_numpy
-from side_by_side import Call, Case
 
 _PAD = 114
 _LEVEL = np.float32(1 / 255)
@@ -189,11 +188,14 @@ def _numba(work: Work) -> Call:
 def _numpy(work: Work) -> Call:
     out = np.empty((1, 3, *work.size), np.float32)
     (height, width), channels = work.frame.shape[:2], 3
-    rows, columns = (height, work.fitted[0], 0, work.fitted[0]), (
-        width,
-        work.fitted[1],
-        0,
-        work.fitted[1],
+    rows, columns = (
+        (height, work.fitted[0], 0, work.fitted[0]),
+        (
+            width,
+            work.fitted[1],
+            0,
+            work.fitted[1],
+        ),
     )
     form = with_numpy.Resampler(rows, columns, channels, False)
     levels = (1 / 255,) * 3

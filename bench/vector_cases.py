@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
-
 from floor import Floor
-from hwrt.vision import dequantize, kernels, quantize
+from numpy.typing import NDArray
 from side_by_side import Case
+
+from hwrt.vision import dequantize, kernels, quantize
 
 _SCALE, _ZERO = 0.02, 3
 _COUNT = 1_228_800  # 1x3x640x640

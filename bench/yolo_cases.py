@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import cv2
 import numba
 import numpy as np
-from numpy.typing import NDArray
-
 from floor import Floor
+from numpy.typing import NDArray
+from side_by_side import Call, Case
+
 from hwrt.vision import decode_yolov8
 from hwrt.vision.kernels import with_numpy
-from side_by_side import Call, Case
 
 _CLASSES, _ANCHORS = 80, 8400
 _CONF, _IOU, _MAX_DET = 0.25, 0.45, 300
@@ -81,9 +81,7 @@ def _opencv(head: NDArray[np.float32]) -> Call:
         classes = head[0, 4:, above].argmax(axis=1)
         x, y, width, height = head[0, :4, above].T
         boxes = np.stack([x - width / 2, y - height / 2, width, height], axis=1)
-        kept = cv2.dnn.NMSBoxesBatched(
-            boxes, scores[above], classes.astype(np.int32), _CONF, _IOU
-        )
+        kept = cv2.dnn.NMSBoxesBatched(boxes, scores[above], classes.astype(np.int32), _CONF, _IOU)
         best = np.asarray(kept)[:_MAX_DET]
         chosen = boxes[best]
         chosen[:, 2:] += chosen[:, :2]

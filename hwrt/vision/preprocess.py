@@ -16,9 +16,6 @@ bgr:    True reverses the channels: a BGR frame for a model that wants RGB, or t
 
 from __future__ import annotations
 
-import math
-import numbers
-from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -27,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwrt.errors import InputError
+from hwrt.vision.affine import Affine, Levels, affine
 from hwrt.vision.geometry import Geometry
 from hwrt.vision.kernels import Form, Resampler, form
 from hwrt.vision.resample import METHODS, Method, Span
@@ -34,10 +32,9 @@ from hwrt.vision.resample import METHODS, Method, Span
 __all__ = ["IMAGENET_CROP_SCALE", "Layout", "Levels", "crop", "letterbox", "resize"]
 
 Layout = Literal["NCHW", "NHWC"]
-Levels = float | Sequence[float]
-Three = tuple[float, float, float]
 IMAGENET_CROP_SCALE = 256 / 224
-_ELEMENTS = (np.float32, np.float16, np.uint8, np.int8)
+# NumPy's letters for float32, float16, uint8 and int8.
+_ELEMENTS = frozenset("feBb")
 
 
 def letterbox(
@@ -60,7 +57,8 @@ def letterbox(
     """
     source, target = _views(frame, out, layout)
     plan = _letterbox_plan(form(), source.shape, target.shape[:2], method)
-    return plan.run(source, target, _levels(mean, std, scale, zero_point), bgr=bgr, pad=pad)
+    levels = affine(mean, std, scale, zero_point, pad, target.shape[2])
+    return plan.run(source, target, levels, bgr)
 
 
 def resize(
@@ -78,7 +76,8 @@ def resize(
     """Stretch the whole frame over ``out``; its shape is not kept."""
     source, target = _views(frame, out, layout)
     plan = _resize_plan(form(), source.shape, target.shape[:2], method)
-    return plan.run(source, target, _levels(mean, std, scale, zero_point), bgr=bgr)
+    levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
+    return plan.run(source, target, levels, bgr)
 
 
 def crop(
@@ -104,7 +103,8 @@ def crop(
     if not 1 <= crop_scale < np.inf:
         raise InputError(f"crop_scale is {crop_scale!r}", hint="give a number from 1")
     plan = _crop_plan(form(), source.shape, target.shape[:2], method, float(crop_scale))
-    return plan.run(source, target, _levels(mean, std, scale, zero_point), bgr=bgr)
+    levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
+    return plan.run(source, target, levels, bgr)
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ class _Plan:
     """How frames of one size go into tensors of one size; any thread may run it."""
 
     geometry: Geometry
+    top: int
+    left: int
     resampler: Resampler
 
     @classmethod
@@ -130,23 +132,13 @@ class _Plan:
             pad_x=place.left - columns.start,
             pad_y=place.top - rows.start,
         )
-        area = method == "area"
-        return cls(geometry, kernels.resampler(astuple(rows), astuple(columns), channels, area))
+        form = kernels.resampler(astuple(rows), astuple(columns), channels, method == "area")
+        return cls(geometry, place.top, place.left, form)
 
     def run(
-        self,
-        source: NDArray[np.uint8],
-        target: NDArray[Any],
-        levels: _Levels,
-        *,
-        bgr: bool,
-        pad: float = 0.0,
+        self, source: NDArray[np.uint8], target: NDArray[Any], levels: Affine, bgr: bool
     ) -> Geometry:
-        channels = target.shape[2]
-        top, left = max(self.geometry.pad_y, 0), max(self.geometry.pad_x, 0)
-        scale, bias = levels.for_channels(channels)
-        pads = (pad * scale[0] + bias[0], pad * scale[1] + bias[1], pad * scale[2] + bias[2])
-        self.resampler.run(source, target, top, left, scale, bias, pads, bgr)
+        self.resampler.run(source, target, self.top, self.left, *levels, bgr)
         return self.geometry
 
 
@@ -204,67 +196,6 @@ def _crop_plan(
     return _Plan.make(kernels, channels, rows, columns, method, _Place(*size))
 
 
-@dataclass(frozen=True)
-class _Levels:
-    """``(level - mean) / std / scale + zero_point`` as ``level * factor + bias`` a channel."""
-
-    factors: tuple[float, ...]
-    biases: tuple[float, ...]
-    given: str
-
-    def for_channels(self, count: int) -> tuple[Three, Three]:
-        """One factor and bias for each of three channels, of which ``count`` are used."""
-        if len(self.factors) not in (1, count):
-            raise InputError(
-                f"{self.given} for an input of {count} channels",
-                hint=f"give one number each, or {count}",
-            )
-        a, b = (self.factors * 3)[:3], (self.biases * 3)[:3]
-        return (a[0], a[1], a[2]), (b[0], b[1], b[2])
-
-
-def _levels(mean: Levels, std: Levels, scale: float, zero_point: int) -> _Levels:
-    try:
-        given = _tuple(mean), _tuple(std), float(scale), float(zero_point)
-    except (TypeError, ValueError) as exc:
-        raise InputError(
-            f"mean is {mean!r:.80}, std is {std!r:.80}, scale is {scale!r:.80}",
-            hint="give numbers; of mean and std one, or one a channel",
-        ) from exc
-    return _levels_of(*given)
-
-
-@lru_cache(_PLANS)
-def _levels_of(
-    mean: tuple[float, ...], std: tuple[float, ...], scale: float, zero_point: float
-) -> _Levels:
-    given = f"mean is {mean}, std is {std}"
-    if not all(map(math.isfinite, (*mean, *std, scale, zero_point))):
-        raise InputError(f"{given}, scale is {scale}", hint="give finite numbers")
-    if min(std) <= 0 or scale <= 0:
-        raise InputError(
-            f"{given}, scale is {scale}", hint="give numbers above 0 for std and scale"
-        )
-    count = max(len(mean), len(std))
-    if not {len(mean), len(std)} <= {1, count}:
-        raise InputError(given, hint="give as many of one as of the other, or one number")
-    pairs = list(zip(mean * (count // len(mean)), std * (count // len(std)), strict=True))
-    return _Levels(
-        tuple([1 / (s * scale) for _, s in pairs]),
-        tuple([zero_point - m / (s * scale) for m, s in pairs]),
-        given,
-    )
-
-
-def _tuple(value: Any) -> tuple[float, ...]:
-    if isinstance(value, numbers.Real):
-        return (float(value),)
-    levels = tuple([float(level) for level in value])
-    if not levels:
-        raise TypeError(value)
-    return levels
-
-
 def _views(
     frame: NDArray[Any], out: NDArray[Any], layout: Layout | None
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
@@ -287,7 +218,7 @@ def _frame(frame: NDArray[Any]) -> NDArray[np.uint8]:
         )
     pixels = frame[:, :, None] if frame.ndim == 2 else frame
     fits = pixels.ndim == 3 and pixels.shape[2] in (1, 3) and pixels.size > 0
-    if frame.dtype != np.uint8 or not fits:
+    if frame.dtype.char != "B" or not fits:
         raise InputError(
             f"the frame is {frame.dtype} {frame.shape}",
             hint="give uint8 (H, W, 3), or (H, W) for gray, of at least one pixel",
@@ -297,7 +228,7 @@ def _frame(frame: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _tensor(out: NDArray[Any], layout: Layout | None) -> NDArray[Any]:
     """A view of ``out`` as (h, w, C)."""
-    if not isinstance(out, np.ndarray) or out.dtype not in _ELEMENTS:
+    if not isinstance(out, np.ndarray) or not _is_element(out.dtype):
         kind = out.dtype if isinstance(out, np.ndarray) else type(out).__name__
         raise InputError(
             f"out is {kind}", hint="give a numpy.ndarray of float32, float16, uint8 or int8"
@@ -307,11 +238,22 @@ def _tensor(out: NDArray[Any], layout: Layout | None) -> NDArray[Any]:
     image = out[0] if out.ndim == 4 and out.shape[0] == 1 else out
     if image.ndim != 3 or image.size == 0:
         raise InputError(f"out has the shape {out.shape}", hint="give (1, 3, h, w) or (1, h, w, 3)")
-    places = {"NCHW": image.shape[0] in (1, 3), "NHWC": image.shape[2] in (1, 3)}
-    possible = [name for name, fits in places.items() if fits and layout in (None, name)]
-    if len(possible) != 1:
+    planar = _is_planar(image.shape, layout)
+    if planar is None:
         raise InputError(
             f"out has the shape {out.shape} and layout is {layout!r}",
             hint="give 1 or 3 channels, and layout='NCHW' or 'NHWC' where both would fit",
         )
-    return image.transpose(1, 2, 0) if possible == ["NCHW"] else image
+    return image.transpose(1, 2, 0) if planar else image
+
+
+def _is_element(dtype: np.dtype[Any]) -> bool:
+    return dtype.char in _ELEMENTS and dtype.isnative
+
+
+@lru_cache(_PLANS)
+def _is_planar(shape: tuple[int, ...], layout: Layout | None) -> bool | None:
+    """True for (C, h, w), False for (h, w, C), None where both or none of them fit."""
+    places = {"NCHW": shape[0] in (1, 3), "NHWC": shape[2] in (1, 3)}
+    possible = [name for name, fits in places.items() if fits and layout in (None, name)]
+    return possible == ["NCHW"] if len(possible) == 1 else None

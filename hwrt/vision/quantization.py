@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from hwrt.vision.kernels import form
 
 __all__ = ["dequantize", "quantize"]
 
-_INTEGERS = ("int8", "uint8", "int16", "uint16")
+# By NumPy's letters.
+_INTEGERS = {"b": "int8", "B": "uint8", "h": "int16", "H": "uint16"}
 
 Scale = float | Sequence[float] | NDArray[Any]
 ZeroPoint = int | Sequence[int] | NDArray[Any]
@@ -96,8 +98,10 @@ def _integer(dtype: DTypeLike) -> np.dtype[Any]:
         kind = np.dtype(dtype)
     except TypeError:  # "int4", which NumPy lacks
         kind = None
-    if kind is None or kind.name not in _INTEGERS:
-        raise InputError(f"the dtype is {dtype}", hint=f"it is one of {', '.join(_INTEGERS)}")
+    if kind is None or kind.char not in _INTEGERS or not kind.isnative:
+        raise InputError(
+            f"the dtype is {dtype}", hint=f"it is one of {', '.join(_INTEGERS.values())}"
+        )
     return kind
 
 
@@ -116,6 +120,26 @@ def _parameters(
     kind: np.dtype[Any],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scales and zero points in float32, as many of one as of the other."""
+    if axis is None and isinstance(scale, float) and isinstance(zero_point, int):
+        return _one_step(scale, zero_point, kind)
+    return _steps(scale, zero_point, axis, shape, kind)
+
+
+@lru_cache(64)
+def _one_step(
+    scale: float, zero_point: int, kind: np.dtype[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The usual case, checked once.  Nobody writes to the arrays."""
+    return _steps(scale, zero_point, None, (), kind)
+
+
+def _steps(
+    scale: Scale,
+    zero_point: ZeroPoint,
+    axis: int | None,
+    shape: tuple[int, ...],
+    kind: np.dtype[Any],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     numbers = "give finite numbers above 0"
     with np.errstate(over="ignore"):
         scales = _numbers("scale", scale, numbers).astype(np.float32)
