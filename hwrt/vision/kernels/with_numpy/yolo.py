@@ -50,7 +50,7 @@ def yolo_detections(
     certain = np.ones(best.shape, np.bool_)
     if objectness:
         certain = numbers[4] > np.float32(conf)
-        with np.errstate(invalid="ignore"):  # infinite times 0
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite times 0
             best = best * numbers[4]
     above = np.flatnonzero(certain & (best > np.float32(conf)))
 
@@ -97,13 +97,14 @@ def nms(
 def _corners(numbers: NDArray[Any], unit: tuple[float, float]) -> NDArray[np.float64]:
     """(n, 4) x0, y0, x1, y1 of (4, n) centre x, centre y, width, height."""
     units = np.array(unit * 2, np.float32)[:, None]
-    centre_x, centre_y, width, height = (numbers * units).astype(np.float64)
-    corners = (
-        centre_x - width / 2,
-        centre_y - height / 2,
-        centre_x + width / 2,
-        centre_y + height / 2,
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # of infinities, a corner may be NaN
+        centre_x, centre_y, width, height = (numbers * units).astype(np.float64)
+        corners = (
+            centre_x - width / 2,
+            centre_y - height / 2,
+            centre_x + width / 2,
+            centre_y + height / 2,
+        )
     return np.stack(corners, axis=1)
 
 
