@@ -93,8 +93,7 @@ ptrdiff_t run_yolo(const py::array& numbers, bool objectness, float scale, float
   if (!(conf >= 0.0f)) throw py::value_error("conf is " + std::to_string(conf) + ", not 0 or more");
   const YoloThresholds thresholds{conf, iou, most, class_agnostic};
   const py::gil_scoped_release released;
-  return yolo_detections(head, thresholds, box_map, out,
-                         scratch(yolo_scratch_size(head.anchors, most)));
+  return yolo_detections(head, thresholds, box_map, out, scratch(yolo_scratch_size(head, most)));
 }
 
 ptrdiff_t run_nms(const py::array& order, const py::array& boxes, const py::array& groups,
@@ -118,6 +117,11 @@ ptrdiff_t run_nms(const py::array& order, const py::array& boxes, const py::arra
     if (numbers[i] < 0 || numbers[i] >= total) {
       throw py::value_error("order has " + std::to_string(numbers[i]) + " for " +
                             std::to_string(total) + " boxes");
+    }
+  }
+  for (ptrdiff_t i = 0; i < total; ++i) {
+    if (group[i] < 0 || group[i] >= (1 << 24)) {
+      throw py::value_error("groups has " + std::to_string(group[i]) + ", not 0 to 16777215");
     }
   }
   const py::gil_scoped_release released;

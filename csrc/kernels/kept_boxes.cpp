@@ -51,15 +51,15 @@ bool overlap(const Box& a, const Box& b, double iou) {
 }
 
 // The margin is well above what rounding corners, sides and areas to float32 can change; kLeast
-// covers what float32 can not tell from 0.
+// covers what float32 can not tell from 0, and what is above kMost is nothing that it can hold.
 Candidate in_float32(const Box& box, int32_t group) {
-  constexpr double kMargin = 1e-6, kLeast = 1e-30;
+  constexpr double kMargin = 1e-6, kLeast = 1e-30, kMost = 1e37;
   const double* c = box.corners;
   const double reach = std::fabs(c[0]) + std::fabs(c[1]) + std::fabs(c[2]) + std::fabs(c[3]);
   const double area = area_of(box), sides = side(c[0], c[2]) + side(c[1], c[3]);
-  return {static_cast<float>(c[0]), static_cast<float>(c[1]),
-          static_cast<float>(c[2]), static_cast<float>(c[3]),
-          static_cast<float>(area), static_cast<float>(kMargin * (area + reach * sides) + kLeast),
+  const double margin = area > kMost ? HUGE_VAL : kMargin * (area + reach * sides) + kLeast;
+  return {static_cast<float>(c[0]), static_cast<float>(c[1]), static_cast<float>(c[2]),
+          static_cast<float>(c[3]), static_cast<float>(area), static_cast<float>(margin),
           static_cast<float>(group)};
 }
 

@@ -23,6 +23,8 @@ using std::uint8_t;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Anchors looked at together: their scores stay in the second cache between the passes.
 constexpr ptrdiff_t kTogether = 512;
+// Classes whose best score is remembered, so that the best class is found without looking at all.
+constexpr ptrdiff_t kGroup = 8;
 constexpr ptrdiff_t kBuckets = 2048;
 // So few candidates are sorted at once.
 constexpr ptrdiff_t kFew = 64;
@@ -71,43 +73,46 @@ ptrdiff_t size_of(HeadElement element) { return element == HeadElement::kFloat32
 
 namespace scalar {
 
-void best_of_floats(const char* p, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count,
-                    float* best) {
-  for (ptrdiff_t i = 0; i < count; ++i) best[i] = -kInfinity;
-  for (ptrdiff_t row = 0; row < rows; ++row, p += row_stride) {
-    for (ptrdiff_t i = 0; i < count; ++i) {
-      const float number = stored_number(HeadElement::kFloat32, p + 4 * i);
-      best[i] = number > best[i] ? number : best[i];  // a NaN is greater than nothing
+// group[i] = the largest of `rows` numbers that lie above each other, from anchor i of the block
+// on; -inf where all are NaN.
+void best_group(const Block& block, ptrdiff_t i, const char* p, ptrdiff_t rows, float* group) {
+  const ptrdiff_t size = size_of(block.element);
+  for (; i < block.count; ++i) {
+    group[i] = -kInfinity;
+    for (ptrdiff_t row = 0; row < rows; ++row) {
+      const float number = stored_number(block.element, p + i * size + row * block.row_stride);
+      group[i] = number > group[i] ? number : group[i];  // a NaN is greater than nothing
     }
   }
 }
 
-void best_of_bytes(const char* p, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count,
-                   bool is_signed, float* best) {
-  const HeadElement element = is_signed ? HeadElement::kInt8 : HeadElement::kUint8;
-  for (ptrdiff_t i = 0; i < count; ++i) {
-    best[i] = -kInfinity;
-    for (ptrdiff_t row = 0; row < rows; ++row) {
-      const float number = stored_number(element, p + i + row * row_stride);
-      best[i] = number > best[i] ? number : best[i];
+void best_groups(const Block& block, float* groups, float* best) {
+  for (ptrdiff_t row = 0; row < block.rows; row += kGroup, groups += kTogether) {
+    const ptrdiff_t rows = std::min(kGroup, block.rows - row);
+    best_group(block, 0, block.data + row * block.row_stride, rows, groups);
+    for (ptrdiff_t i = 0; i < block.count; ++i) {
+      best[i] = row == 0 || groups[i] > best[i] ? groups[i] : best[i];
     }
   }
+}
+
+// Adds anchor i of the block, whose best class is in this group.
+void add_survivor(const Block& block, ptrdiff_t i, float best, ptrdiff_t group, Candidates& out) {
+  const char* p = block.data + i * size_of(block.element);
+  ptrdiff_t row = group * kGroup;
+  while (stored_number(block.element, p + row * block.row_stride) != best) ++row;
+  out.add(best, block.first + i, static_cast<int32_t>(row));
 }
 
 // Adds the anchors from number `i` of the block on.
 void survivors_from(ptrdiff_t i, const Block& block, const float* best, float least,
                     Candidates& out) {
-  const ptrdiff_t size = size_of(block.element);
   for (; i < block.count; ++i) {
-    if (!(best[i] > least)) continue;
-    const char* p = block.data + i * size;
-    int32_t row = 0;
-    while (stored_number(block.element, p + row * block.row_stride) != best[i]) ++row;
-    out.add(best[i], block.first + i, row);
+    if (best[i] > least) add_survivor(block, i, best[i], 0, out);
   }
 }
 
-ptrdiff_t survivors(const Block&, const float*, float, Candidates&) { return 0; }
+ptrdiff_t survivors(const Block&, const float*, const float*, float, Candidates&) { return 0; }
 
 float best_in_row(const float* row, ptrdiff_t count) {
   float best = -kInfinity;
@@ -144,15 +149,13 @@ HWRT_TARGET_END
 #endif
 
 struct Variant {
-  // best[i] = the largest of `rows` numbers that lie row_stride bytes apart from p + i on; -inf
-  // where all are NaN.
-  void (*best_of_floats)(const char* p, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count,
-                         float* best);
-  void (*best_of_bytes)(const char* p, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count,
-                        bool is_signed, float* best);
+  // groups[g * kTogether + i] = the largest score of anchor i among classes g * kGroup and the
+  // next; best[i] the largest of all.
+  void (*best_groups)(const Block& block, float* groups, float* best);
   // Adds the block's anchors whose best is above `least`, with the first row that has it; returns
   // how many anchors it looked at.
-  ptrdiff_t (*survivors)(const Block& block, const float* best, float least, Candidates& out);
+  ptrdiff_t (*survivors)(const Block& block, const float* groups, const float* best, float least,
+                         Candidates& out);
   // The largest of the row; -inf where all are NaN.
   float (*best_in_row)(const float* row, ptrdiff_t count);
 };
@@ -162,16 +165,15 @@ Variant current_variant() {
 #if defined(HWRT_X86)
     case Target::kAvx512:
     case Target::kAvx2:
-      return {avx2::best_of_floats, avx2::best_of_bytes, avx2::survivors, avx2::best_in_row};
+      return {avx2::best_groups, avx2::survivors, avx2::best_in_row};
     case Target::kSse4:
-      return {sse4::best_of_floats, sse4::best_of_bytes, sse4::survivors, sse4::best_in_row};
+      return {sse4::best_groups, sse4::survivors, sse4::best_in_row};
 #elif defined(HWRT_ARM)
     case Target::kNeon:
-      return {neon::best_of_floats, neon::best_of_bytes, neon::survivors, neon::best_in_row};
+      return {neon::best_groups, neon::survivors, neon::best_in_row};
 #endif
     default:
-      return {scalar::best_of_floats, scalar::best_of_bytes, scalar::survivors,
-              scalar::best_in_row};
+      return {scalar::best_groups, scalar::survivors, scalar::best_in_row};
   }
 }
 
@@ -197,7 +199,8 @@ float stored_threshold(const YoloHead& head, float conf) {
 }
 
 // Anchors side by side: the scores of a class are a row.
-void collect_from_rows(const YoloHead& head, float conf, float* best, Candidates& found) {
+void collect_from_rows(const YoloHead& head, float conf, float* groups, float* best,
+                       Candidates& found) {
   const Variant variant = current_variant();
   const float least = stored_threshold(head, conf);
   const char* scores = static_cast<const char*>(head.data) + kBoxNumbers * head.number_stride;
@@ -209,13 +212,8 @@ void collect_from_rows(const YoloHead& head, float conf, float* best, Candidates
                       head.classes,
                       first,
                       count};
-    if (head.element == HeadElement::kFloat32) {
-      variant.best_of_floats(block.data, block.row_stride, block.rows, count, best);
-    } else {
-      variant.best_of_bytes(block.data, block.row_stride, block.rows, count,
-                            head.element == HeadElement::kInt8, best);
-    }
-    const ptrdiff_t seen = variant.survivors(block, best, least, found);
+    variant.best_groups(block, groups, best);
+    const ptrdiff_t seen = variant.survivors(block, groups, best, least, found);
     scalar::survivors_from(seen, block, best, least, found);
   }
   for (ptrdiff_t i = 0; i < found.count; ++i) found.scores[i] = number_of(head, found.scores[i]);
@@ -328,6 +326,8 @@ void write_box(const Box& box, const BoxMap& map, float* out) {
   }
 }
 
+ptrdiff_t group_count(ptrdiff_t classes) { return (classes + kGroup - 1) / kGroup; }
+
 ptrdiff_t in_lines(ptrdiff_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Hands out parts of the scratch memory.
@@ -344,10 +344,10 @@ struct Parts {
 
 }  // namespace
 
-ptrdiff_t yolo_scratch_size(ptrdiff_t anchors, ptrdiff_t max_det) noexcept {
-  const ptrdiff_t kept = kept_boxes_size(std::min(anchors, max_det));
-  return in_lines(kept) + in_lines(kTogether * 4) + in_lines((kBuckets + 2) * 4) +
-         3 * in_lines(anchors * 4) + in_lines(anchors * 8);
+ptrdiff_t yolo_scratch_size(const YoloHead& head, ptrdiff_t max_det) noexcept {
+  const ptrdiff_t anchors = head.anchors, kept = kept_boxes_size(std::min(anchors, max_det));
+  return in_lines(kept) + in_lines((group_count(head.classes) + 1) * kTogether * 4) +
+         in_lines((kBuckets + 2) * 4) + 3 * in_lines(anchors * 4) + in_lines(anchors * 8);
 }
 
 ptrdiff_t yolo_detections(const YoloHead& head, const YoloThresholds& thresholds, const BoxMap& map,
@@ -356,12 +356,13 @@ ptrdiff_t yolo_detections(const YoloHead& head, const YoloThresholds& thresholds
   if (most == 0) return 0;
   Parts parts{static_cast<char*>(scratch)};
   void* kept_memory = parts.take<char>(kept_boxes_size(most));
+  float* groups = parts.take<float>(group_count(head.classes) * kTogether);
   float* best = parts.take<float>(kTogether);
   int32_t* ends = parts.take<int32_t>(kBuckets + 2);
   Candidates found{parts.take<float>(head.anchors), parts.take<int32_t>(head.anchors),
                    parts.take<int32_t>(head.anchors), 0};
   if (head.anchor_stride == size_of(head.element) && !head.objectness) {
-    collect_from_rows(head, thresholds.conf, best, found);
+    collect_from_rows(head, thresholds.conf, groups, best, found);
   } else {
     collect_from_anchors(head, thresholds.conf, best, found);
   }

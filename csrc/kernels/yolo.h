@@ -52,8 +52,8 @@ struct YoloDetections {
   std::int32_t* classes;
 };
 
-// Bytes of scratch memory for a head of so many anchors.
-std::ptrdiff_t yolo_scratch_size(std::ptrdiff_t anchors, std::ptrdiff_t max_det) noexcept;
+// Bytes of scratch memory for such a head.
+std::ptrdiff_t yolo_scratch_size(const YoloHead& head, std::ptrdiff_t max_det) noexcept;
 
 // Writes the detections, best first, and returns how many there are.
 //

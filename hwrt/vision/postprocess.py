@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -177,13 +179,7 @@ def _decode(
 ) -> list[Detections]:
     """From (B, numbers, anchors)."""
     check_thresholds(conf=limits.conf, iou=limits.iou, max_det=limits.max_det)
-    count = batch.shape[1] - (5 if head.objectness else 4)
-    names = tuple(map(str, range(count))) if labels is None else tuple(labels)
-    if len(names) != count:
-        raise InputError(
-            f"{len(names)} labels for the {count} classes of the output",
-            hint="give one label a class",
-        )
+    names = _names(batch.shape[1] - (5 if head.objectness else 4), labels)
     scale, zero_point = 1.0, 0.0
     if head.quantization is not None:
         (scale,), (zero_point, *_) = head.quantization.scale, head.quantization.zero_point
@@ -191,9 +187,10 @@ def _decode(
     most = min(limits.max_det, batch.shape[2])
     boxes, scores = np.empty((most, 4), np.float32), np.empty(most, np.float32)
     classes = np.empty(most, np.int32)
+    detections = form().yolo_detections
     found = []
     for image, place in zip(batch, _one_each(geometry, len(batch)), strict=True):
-        n = form().yolo_detections(
+        n = detections(
             _numbers(image, head),
             head.objectness,
             scale,
@@ -216,6 +213,22 @@ def _decode(
             )
         )
     return found
+
+
+def _names(count: int, labels: Sequence[str] | None) -> Sequence[str]:
+    if labels is None:
+        return _numerals(count)
+    if len(labels) != count:
+        raise InputError(
+            f"{len(labels)} labels for the {count} classes of the output",
+            hint="give one label a class",
+        )
+    return labels
+
+
+@lru_cache(16)
+def _numerals(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))
 
 
 def _numbers(image: NDArray[Any], head: _Head) -> NDArray[Any]:
@@ -269,6 +282,18 @@ def _one_each(
 
 def check_thresholds(*, iou: float, max_det: int, conf: float = 0.0) -> None:
     """Raise InputError for thresholds that mean nothing."""
+    try:
+        _checked_thresholds(conf, iou, max_det, type(max_det))
+    except TypeError:  # no hash, or no number
+        for name, value in (("conf", conf), ("iou", iou)):
+            if not isinstance(value, numbers.Real):
+                raise InputError(f"{name} is {value!r:.80}", hint="give a number in 0..1") from None
+        _check_count("max_det", max_det, least=0)
+
+
+@lru_cache(16)
+def _checked_thresholds(conf: float, iou: float, max_det: int, kind: type) -> None:
+    """As above; ``kind`` keeps True apart from 1."""
     for name, value in (("conf", conf), ("iou", iou)):
         if not 0 <= value <= 1:
             raise InputError(f"{name} is {value!r}", hint="give a number in 0..1")
