@@ -1,25 +1,31 @@
-"""``hwrt run``: what a model sees in image files."""
+"""``hwrt run``: what a model sees in images, videos, cameras and streams."""
 
 from __future__ import annotations
 
-import json
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
+from numpy.typing import NDArray
 
 from hwrt.cli.echo import echo
+from hwrt.cli.frame_rate import FrameRate
 from hwrt.cli.options import load_options, with_zoo_batch
-from hwrt.vision.images import SUFFIXES, draw, read_image, require_pillow, write_image
+from hwrt.cli.run_output import Document, Lines, Output, entry_of
+from hwrt.cli.run_saving import Saving, targets_of
+from hwrt.cli.run_sources import Shot, Source, find_sources, require_readers, shots_of
+from hwrt.errors import HwrtError
+from hwrt.vision.classifier import Classifier
+from hwrt.vision.custom import Custom
+from hwrt.vision.detector import Detector
 from hwrt.vision.loading import load
-from hwrt.vision.pipeline import Classifier, Detector
-from hwrt.vision.results import Classification, Detections
 
 __all__ = ["command"]
 
-_VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 _SIZE = re.compile(r"(\d{1,6})(?:x(\d{1,6}))?")
 
 
@@ -61,11 +67,13 @@ def _size(
 @click.option("--colour", help="The order of the model's channels: rgb or bgr.")
 @click.option("--layout", help="Of the input, where its shape leaves it open: NCHW or NHWC.")
 @click.option("--boxes", help="What a detector gives: pixels of its input, or fractions of it.")
+@click.option("--head", help="Of a detector: yolov8 (B, 4+C, N) or yolov5 (B, N, 5+C).")
+@click.option("--class-agnostic", is_flag=True, help="Boxes of all classes suppress each other.")
 @click.option(
     "--save",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write the images, with what was found drawn in, into this folder.",
+    help="Write the images and videos, with what was found drawn in, into this folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @load_options
@@ -77,115 +85,72 @@ def command(
     batch: int | None,
     load_arguments: dict[str, Any],
     **settings: Any,
-) -> None:
-    """Show what MODEL sees in each SOURCE, an image or a folder of images."""
-    require_pillow()  # before the seconds that a first load takes
-    files = _image_files(sources)
-    targets = dict(zip(files, _targets(files, save), strict=True)) if save else {}
-    model = with_zoo_batch(model, batch)
-    with load(model, batch=batch, **settings, **load_arguments) as pipeline:
-        entries = _entries(pipeline, files, targets, batch or 1)
-        if as_json:
-            document = {**_document(pipeline, model), "results": [entry for entry, _ in entries]}
-            click.echo(json.dumps(document, indent=1, allow_nan=False))
-            return
-        echo(_heading(pipeline, model))
-        for entry, result in entries:
-            for line in _lines(entry, result):
-                echo(line)
+) -> int:
+    """Show what MODEL sees in each SOURCE.
 
-
-def _image_files(sources: Sequence[str]) -> list[Path]:
-    files: list[Path] = []
-    for source in sources:
-        path = Path(source)
-        if path.is_dir():
-            found = sorted(
-                file
-                for file in path.iterdir()
-                if file.suffix.lower() in SUFFIXES and file.is_file()
-            )
-            if not found:
-                raise click.UsageError(f"the folder {source!r} holds no images")
-            files.extend(found)
-        elif "://" in source or (source.isdigit() and not path.exists()):
-            raise click.UsageError(f"{source!r}: cameras and streams are not read in this version")
-        elif path.suffix.lower() in _VIDEO_SUFFIXES:
-            raise click.UsageError(f"{source!r}: videos are not read in this version")
-        elif not path.exists():
-            raise click.UsageError(f"there is no {source!r}")
-        elif not path.is_file():  # a pipe would keep us waiting for its writer
-            raise click.UsageError(f"{source!r} is a pipe, socket or device: save it to a file")
-        else:
-            files.append(path)
-    return list(dict.fromkeys(files))
-
-
-def _targets(files: Sequence[Path], folder: Path) -> list[Path]:
-    """Where each image is saved: under its own name, numbered where two share one.
-
-    Raises click.UsageError where a file of that name is there already.
+    A SOURCE is an image, a folder of images, a video file, the number of a camera, or the address
+    of a stream (rtsp://...).  Cameras and streams go on until Ctrl-C.
     """
-    targets: list[Path] = []
-    for file in files:
-        suffix = file.suffix if file.suffix.lower() in SUFFIXES else ".png"
-        target, number = folder / f"{file.stem}{suffix}", 1
-        while target in targets:
-            number += 1
-            target = folder / f"{file.stem}-{number}{suffix}"
-        if target.exists() or target.is_symlink():
-            raise click.UsageError(f"--save would overwrite {str(target)!r}: give another folder")
-        targets.append(target)
-    return targets
+    found = find_sources(sources)
+    require_readers(found, draws=save is not None)  # before the seconds that a first load takes
+    targets = targets_of(found, save) if save else {}
+    bgr = any(source.is_video for source in found)  # as OpenCV gives frames
+    model = with_zoo_batch(model, batch)
+    frames = "bgr" if bgr else "rgb"
+    with load(model, batch=batch, frames=frames, **settings, **load_arguments) as pipeline:
+        assert not isinstance(pipeline, Custom)
+        output: Output = (Document if as_json else Lines)(pipeline, model)
+        with closing(Saving(targets, bgr=bgr)) as saving:
+            return _Run(pipeline, output, saving).run(found, bgr=bgr)
 
 
-def _entries(
-    pipeline: Detector | Classifier,
-    files: Sequence[Path],
-    targets: dict[Path, Path],
-    batch: int,
-) -> Iterator[tuple[dict[str, Any], Detections | Classification]]:
-    """The JSON entry and the result of each file; at most ``batch`` frames are in memory."""
-    for first in range(0, len(files), batch):
-        paths = files[first : first + batch]
-        frames = [read_image(path) for path in paths]
-        results: Sequence[Detections | Classification] = pipeline(frames)
-        for path, frame, result in zip(paths, frames, results, strict=True):
-            kind = "detections" if isinstance(result, Detections) else "classes"
-            height, width = frame.shape[:2]
-            entry = {"source": str(path), "width": width, "height": height}
-            entry[kind] = result.to_json()
-            if path in targets:
-                write_image(draw(frame, result), targets[path])
-                entry["saved"] = str(targets[path])
-            yield entry, result
+class _Run:
+    """Frames on their way from the sources to the output."""
 
+    def __init__(self, pipeline: Detector | Classifier, output: Output, saving: Saving) -> None:
+        self._pipeline, self._output, self._saving = pipeline, output, saving
+        self._rate = FrameRate()
+        # What the pipeline has taken and not answered yet.
+        self._taken: deque[Shot] = deque()
+        self._broken: list[str] = []
 
-def _document(pipeline: Detector | Classifier, model: str) -> dict[str, Any]:
-    plan = pipeline.session.plan
-    return {
-        "schema": "hwrt.run/1",
-        "model": model,
-        "task": pipeline.settings.task,
-        "backend": plan.backend,
-        "device": plan.device,
-        "precision": plan.precision,
-    }
+    def run(self, sources: Sequence[Source], *, bgr: bool) -> int:
+        """The exit code: 1 where a source broke off."""
+        shots = shots_of(sources, bgr=bgr, tell_broken=self._tell_broken)
+        results = self._pipeline.stream(self._frames(shots))
+        error: str | None = "it did not come to its end"
+        try:
+            with closing(results):
+                for result in results:
+                    self._say(self._taken.popleft(), result)
+            error = "; ".join(self._broken) or None
+        except HwrtError as exc:
+            error = str(exc)
+            raise
+        except KeyboardInterrupt:
+            # What has no end of its own is ended by this.
+            if not any(source.is_live for source in sources):
+                error = "interrupted"
+                raise
+            error = "; ".join(self._broken) or None
+        finally:
+            self._rate.clear()
+            self._output.end(error)
+        return 1 if self._broken else 0
 
+    def _frames(self, shots: Iterator[Shot]) -> Iterator[NDArray[Any]]:
+        for shot in shots:
+            self._taken.append(shot)
+            yield shot.frame
 
-def _heading(pipeline: Detector | Classifier, model: str) -> str:
-    plan = pipeline.session.plan
-    return f"{model}: {pipeline.settings.task} on {plan.backend}, {plan.device}, {plan.precision}"
+    def _say(self, shot: Shot, result: Any) -> None:
+        saved = self._saving.save(shot, result)
+        self._rate.clear()
+        self._output.add(entry_of(shot, result, saved), result)
+        if shot.source.is_video:
+            self._rate.tick()
 
-
-def _lines(entry: dict[str, Any], result: Detections | Classification) -> Iterator[str]:
-    head = f"{entry['source']} ({entry['width']}x{entry['height']})"
-    yield f"{head}:" if len(result) else f"{head}: nothing found"
-    for row, score in zip(result.to_json(), result.scores, strict=True):
-        line = f"  {score:.2f}  {row['label']}"
-        if "box_xyxy" in row:
-            x0, y0, x1, y1 = (round(edge) for edge in row["box_xyxy"])
-            line += f"  ({x0}, {y0}) to ({x1}, {y1})"
-        yield line
-    if "saved" in entry:
-        yield f"  saved as {entry['saved']}"
+    def _tell_broken(self, message: str) -> None:
+        self._broken.append(message)
+        self._rate.clear()
+        echo(f"hwrt run: {message}", err=True)

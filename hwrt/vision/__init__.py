@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from hwrt.vision.classifier import Classifier
+from hwrt.vision.custom import Custom
+from hwrt.vision.detector import Detector
 from hwrt.vision.geometry import Geometry
 from hwrt.vision.loading import load
-from hwrt.vision.pipeline import Classifier, Detector
 from hwrt.vision.postprocess import decode_yolov5, decode_yolov8, nms, top_k
 from hwrt.vision.preprocess import crop, letterbox, resize
 from hwrt.vision.quantization import dequantize, quantize
@@ -16,6 +18,7 @@ from hwrt.vision.results import Classification, Detections
 __all__ = [
     "Classification",
     "Classifier",
+    "Custom",
     "Detections",
     "Detector",
     "Geometry",

@@ -143,6 +143,7 @@ CHECKS: Mapping[str, Check] = {
     "size": Check(_size, f"a side in pixels, or height and width, each in 1..{_LARGEST_SIDE}"),
     "layout": _one_of("NCHW", "NHWC"),
     "boxes": _one_of("pixels", "fractions"),
+    "head": _one_of("yolov8", "yolov5"),
     "crop_scale": Check(_crop_scale, "a number from 1"),
     "softmax": Check(_true_or_false, "true where the outputs are logits, else false"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,17 @@ from numpy.typing import NDArray
 from hwrt.errors import InputError
 from hwrt.vision.settings import Settings
 
-__all__ = ["FRAMES", "check_frame", "check_frames", "expected"]
+__all__ = ["FRAMES", "Region", "check_frame", "check_frames", "expected", "region"]
+
+Region = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in a frame's pixels; x1 and y1 are the first that no longer belong to it."""
 
 FRAMES = ("rgb", "bgr", "gray")
 _FORESEEN_FRAMES = ("nv12", "yuyv")
 
 
-def check_frames(frames: str, settings: Settings) -> None:
-    """Raise InputError where such frames can not be served."""
+def check_frames(frames: str, settings: Settings | None) -> None:
+    """Raise InputError where such frames can not be served, by a model of these settings."""
     if frames in _FORESEEN_FRAMES:
         raise InputError(
             f"frames={frames!r} is not available in this version",
@@ -25,7 +29,7 @@ def check_frames(frames: str, settings: Settings) -> None:
         )
     if frames not in FRAMES:
         raise InputError(f"frames is {frames!r}", hint=f"give one of {', '.join(FRAMES)}")
-    if settings.channels == 1 and frames != "gray":
+    if settings is not None and settings.channels == 1 and frames != "gray":
         raise InputError(
             f"the model takes one channel, frames is {frames!r}", hint="give frames='gray'"
         )
@@ -42,6 +46,24 @@ def check_frame(frame: NDArray[Any], frames: str) -> None:
         kind = type(frame).__name__
         shown = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else kind
         raise InputError(f"the frame is {shown}", hint=f"give {expected(frames)}")
+
+
+def region(frame: NDArray[Any], roi: Region) -> NDArray[Any]:
+    """The part of the frame as a view of its memory.
+
+    Raises InputError unless the region has a pixel and lies within the frame.
+    """
+    height, width = frame.shape[:2] if frame.ndim >= 2 else (0, 0)
+    try:
+        x0, y0, x1, y1 = map(operator.index, roi)
+    except (TypeError, ValueError) as exc:
+        raise InputError(f"roi is {roi!r:.80}", hint="give x0, y0, x1, y1 in pixels") from exc
+    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+        raise InputError(
+            f"roi is {(x0, y0, x1, y1)} for a frame {width} wide and {height} high",
+            hint=f"give 0 <= x0 < x1 <= {width} and 0 <= y0 < y1 <= {height}",
+        )
+    return frame[y0:y1, x0:x1]
 
 
 def expected(frames: str) -> str:

@@ -8,8 +8,11 @@ from typing import Any
 
 from hwrt.errors import InputError
 from hwrt.spec import ModelInfo
+from hwrt.vision.classifier import Classifier
+from hwrt.vision.custom import Custom, Postprocess
+from hwrt.vision.detector import Detector
 from hwrt.vision.frames import check_frames
-from hwrt.vision.pipeline import Classifier, Detector
+from hwrt.vision.model_input import Preprocess
 from hwrt.vision.postprocess import check_k, check_thresholds
 from hwrt.vision.preprocess import Levels
 from hwrt.vision.settings import Settings, Shape, image_shape, resolve
@@ -30,15 +33,19 @@ def load(
     colour: str | None = None,
     layout: str | None = None,
     boxes: str | None = None,
+    head: str | None = None,
     crop_scale: float | None = None,
     softmax: bool | None = None,
     conf: float = 0.25,
     iou: float = 0.45,
     max_det: int = 300,
+    class_agnostic: bool = False,
     top: int = 5,
     batch: int | None = None,
+    preprocess: Preprocess | None = None,
+    postprocess: Postprocess | None = None,
     **load_arguments: Any,
-) -> Detector | Classifier:
+) -> Detector | Classifier | Custom:
     """A pipeline over ``hwrt.load(model, **load_arguments)``.
 
     frames:  the channel order of the frames it is to be given: "rgb", "bgr" or "gray".
@@ -49,10 +56,23 @@ def load(
     colour:  the order of the channels that the model wants, "rgb" or "bgr".
     layout:  of the input, "NCHW" or "NHWC".
     boxes:   what a detector's coordinates are in: the input's "pixels" or "fractions" of its size.
+    head:    of a detector: "yolov8", an output (B, 4 + C, N), or "yolov5", (B, N, 5 + C).
     softmax: whether a classifier's outputs are logits; None: unless they are probabilities, that
              is not negative and with a sum of 1.
-    conf, iou, max_det: a detector's; ``top``: how many classes a classifier gives.
+    conf, iou, max_det, class_agnostic: a detector's; ``top``: how many classes a classifier gives.
     batch:   the number of frames that run at once, for a model that leaves it open.
+    preprocess(frame, out): takes the place of resize, mean, std and colour.  It fills ``out``, all
+             of it: the frame's part of the model's input, without the batch, in its dtype and
+             shape; it holds an earlier frame's numbers.  It may return the Geometry of the frame in
+             the input, without which a detector's boxes stay in the input's pixels.  The frame is
+             any array that the pipeline is given.  Neither array may be kept.
+    postprocess(outputs): takes the place of task and labels, and has load return a Custom pipeline,
+             whose results are what it returns.  ``outputs`` maps each output's name to its array,
+             for one frame: the first dimension is 1, where a batch ran.  They are the model's
+             memory, which the next frame overwrites: copy what is to be kept.  Where it has a
+             parameter named ``geometry`` it gets the frame's, or None.
+    Both are called in the thread that calls the pipeline, by several at once where several do; what
+    they raise, the call raises.  Any callable will do, functions compiled by numba among them.
 
     What is not given is found as ``hwrt.vision.settings`` says.  Raises InputError for what is
     missing or wrong, UnsupportedModel for a model that no pipeline serves, and what hwrt.load does.
@@ -73,17 +93,28 @@ def load(
         "colour": colour,
         "layout": layout,
         "boxes": boxes,
+        "head": head,
         "crop_scale": crop_scale,
         "softmax": softmax,
     }
-    settings = resolve(info, arguments, shape=_shape_to_run(info, given_shapes))
-    check_frames(frames, settings)
+    settings = resolve(
+        info,
+        arguments,
+        shape=_shape_to_run(info, given_shapes),
+        own_preprocess=preprocess is not None,
+        own_postprocess=postprocess is not None,
+    )
+    check_frames(frames, None if preprocess else settings)
     load_arguments["shapes"] = _shapes_of_size(info, given_shapes, settings, batch)
     session = loading.load(model, **load_arguments)
+    own: dict[str, Any] = {"frames": frames, "preprocess": preprocess}
     try:
-        if settings.task == "detect":
-            return Detector(session, settings, frames=frames, conf=conf, iou=iou, max_det=max_det)
-        return Classifier(session, settings, frames=frames, top=top)
+        if postprocess is not None:
+            return Custom(session, settings, postprocess=postprocess, **own)
+        if settings.task == "classify":
+            return Classifier(session, settings, top=top, **own)
+        own |= {"conf": conf, "iou": iou, "max_det": max_det, "class_agnostic": class_agnostic}
+        return Detector(session, settings, **own)
     except BaseException:
         session.close()
         raise

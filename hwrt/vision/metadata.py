@@ -14,8 +14,9 @@ from hwrt.errors import InputError
 
 __all__ = ["convention", "read_metadata"]
 
-_KEYS = {"labels": "names", "size": "imgsz"}
-_WORDS = frozenset({"task", "colour", "resize", "layout", "boxes"})
+# Ultralytics has a "head" of its own: the name of a class.
+_KEYS = {"labels": "names", "size": "imgsz", "head": "yolo_head"}
+_WORDS = frozenset({"task", "colour", "resize", "layout", "boxes", "head"})
 _LITERAL_CHARACTERS = 4 << 20
 
 
@@ -55,6 +56,7 @@ def convention(metadata: Mapping[str, str], model_format: str) -> Mapping[str, A
         "std": 255.0,
         "layout": "NHWC" if converted else "NCHW",
         "boxes": "fractions" if converted else "pixels",
+        "head": "yolov8",
         "resize": "crop" if classifies else "letterbox",
         "crop_scale": 1.0,
         "softmax": False,

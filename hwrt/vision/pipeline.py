@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
@@ -14,21 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwrt.errors import InputError, UnsupportedModel
-from hwrt.spec import Quantization, TensorSpec
-from hwrt.vision.frames import check_frame, check_frames, expected
+from hwrt.spec import TensorSpec
+from hwrt.vision.frames import Region, check_frame, check_frames, expected, region
 from hwrt.vision.geometry import Geometry
-from hwrt.vision.postprocess import decode_yolov8, top_k
-from hwrt.vision.preprocess import crop, letterbox, resize
-from hwrt.vision.quantization import dequantize, quantize
-from hwrt.vision.results import Classification, Detections
+from hwrt.vision.model_input import BatchSizes, FrameInput, ModelInput, Preprocess, StageInput
+from hwrt.vision.overlap import overlapped
 from hwrt.vision.settings import Settings, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from Python 3.11
 
-__all__ = ["Classifier", "Detector", "Pipeline"]
+    from hwrt.session.loan import Loan
+
+__all__ = ["Pipeline", "Runnable", "check_numbers"]
 
 ResultT = TypeVar("ResultT")
+Frame = NDArray[Any]
+Outputs = Mapping[str, NDArray[Any]]
 
 
 class Runnable(Protocol):
@@ -44,10 +46,13 @@ class Runnable(Protocol):
 
     @property
     def plan(self) -> Any:
-        """What was picked: backend, device, precision."""
+        """What was picked: backend, device, precision, shapes."""
 
-    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Outputs for these feeds; the caller owns them."""
+    def borrow(self) -> Loan:
+        """A request, when one is free."""
+
+    def try_borrow(self) -> Loan | None:
+        """A request, or None where none is free."""
 
     def close(self) -> None:
         """Give everything back."""
@@ -57,44 +62,84 @@ class Pipeline(ABC, Generic[ResultT]):
     """A session with the steps before and after it.
 
     It owns the session: ``close`` (or the end of a ``with``) closes both.  Any thread may call it,
-    also at the same time.
+    also at the same time: each call borrows a request of the session's pool, writes the frame into
+    its input and reads its output where they lie.
     """
 
-    def __init__(self, session: Runnable, settings: Settings, *, frames: str = "rgb") -> None:
-        check_frames(frames, settings)
+    def __init__(
+        self,
+        session: Runnable,
+        settings: Settings,
+        *,
+        frames: str = "rgb",
+        preprocess: Preprocess | None = None,
+    ) -> None:
+        check_frames(frames, None if preprocess else settings)
         self.session = session
         self.settings = settings
         self.frames = frames
-        self._input = _image_input(session.inputs)
-        self._output = _only_output(session.outputs)
-        if self._output.shape is not None:
-            self._check_output(self._output.shape)
+        self._is_checked = preprocess is None
+        spec = _only_input(session.inputs)
+        self._sizes = BatchSizes(spec, _bound(session.plan, spec.name))
+        self._input = _model_input(spec, settings, self._sizes, frames, preprocess)
 
     @overload
-    def __call__(self, frame: NDArray[np.uint8]) -> ResultT: ...
+    def __call__(self, frame: Frame, *, roi: Region | None = None) -> ResultT: ...
 
     @overload
-    def __call__(self, frame: Sequence[NDArray[np.uint8]]) -> list[ResultT]: ...
+    def __call__(self, frame: Sequence[Frame], *, roi: Region | None = None) -> list[ResultT]: ...
 
     def __call__(
-        self, frame: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+        self, frame: Frame | Sequence[Frame], *, roi: Region | None = None
     ) -> ResultT | list[ResultT]:
         """The result of a frame; for a list of frames, of any sizes, the list of their results.
 
         A frame is uint8 (H, W, 3) in the channel order said at load, or (H, W) for gray.  A list
-        runs as one batch where the model's batch is open, in batches of the model's size (the last
-        one filled up with zeros) where it is fixed.  Raises InputError for anything else.
+        runs as one batch where the model's batch is open, in batches of at most the model's size
+        (the last one filled up with zeros) where it is fixed or bounded.  ``roi`` is x0, y0, x1, y1
+        in pixels: only this part of each frame is looked at, without a copy; boxes stay in the
+        pixels of the whole frame.  Raises InputError for anything else.
         """
         if isinstance(frame, np.ndarray):
-            return self._run_batch([frame])[0]
+            return self._run([self._part(frame, roi)], roi)[0]
         if not isinstance(frame, list | tuple):
             raise InputError(
                 f"the frame is of the type {type(frame).__name__}",
                 hint=f"give {expected(self.frames)}, or a list of such",
             )
-        size = self._batch_size or len(frame) or 1
-        batches = [frame[first : first + size] for first in range(0, len(frame), size)]
-        return [result for batch in batches for result in self._run_batch(batch)]
+        parts = [self._part(one, roi) for one in frame]
+        batches = self._sizes.split(parts)
+        return [result for batch in batches for result in self._run(batch, roi)]
+
+    def stream(
+        self, frames: Iterable[Frame], *, roi: Region | None = None
+    ) -> Generator[ResultT, None, None]:
+        """The results of the frames in their order, each frame prepared while the last one runs.
+
+        A result comes when the next frame has been taken and prepared, and while it runs.  Frames
+        are taken as results are asked for, so they may have no end; a model of a fixed batch takes
+        as many at once.  What the frames raise, and what is wrong with a frame, is raised after the
+        results before it; then the stream is at its end.  Where the session's pool has one request
+        left, frames run one after the other.  A stream that is not read to its end is closed with
+        ``close()``, or when nobody holds it any more, and gives all back.
+        """
+        sizes = self._sizes
+        groups = _grouped((self._part(frame, roi) for frame in frames), sizes.least)
+        return overlapped(
+            self.session,
+            groups,
+            write=self._input.write,
+            read=lambda outputs, places: self._moved(outputs, places, roi),
+        )
+
+    def tiled(
+        self, frame: Frame, *, tile: tuple[int, int] | None = None, overlap: float = 0.2
+    ) -> ResultT:
+        """The result of a frame looked at in tiles: what a Detector does, and no other pipeline."""
+        raise InputError(
+            f"tiles are for detectors, and this pipeline's task is {self.settings.task!r}",
+            hint="give roi=(x0, y0, x1, y1) to look at a part of the frame",
+        )
 
     def close(self) -> None:
         """Close the session.  Calling it twice is harmless."""
@@ -112,148 +157,50 @@ class Pipeline(ABC, Generic[ResultT]):
         self.close()
 
     @abstractmethod
-    def _check_output(self, shape: Shape) -> None:
-        """Raise InputError or UnsupportedModel where the output's shape is not this task's."""
+    def _read(self, outputs: Outputs, places: Sequence[Geometry | None]) -> list[ResultT]:
+        """One result for each place; what the outputs hold beyond these is filling.
 
-    @abstractmethod
-    def _results(self, output: NDArray[Any], places: Sequence[Geometry]) -> list[ResultT]:
-        """One result for each place; rows of the output beyond these are filling."""
-
-    @property
-    def _batch_size(self) -> int | None:
-        return self._input.shape[0] if self._input.shape else None
-
-    def _run_batch(self, frames: Sequence[NDArray[np.uint8]]) -> list[ResultT]:
-        settings = self.settings
-        shape = (self._batch_size or len(frames), *settings.image)
-        quantization = self._input.quantization
-        tensor = np.zeros(shape, dtype=np.float32 if quantization else self._input.dtype)
-        places = [self._fill(frame, row) for frame, row in zip(frames, tensor, strict=False)]
-        if quantization is not None:
-            tensor = quantize(tensor, **_parameters(quantization), dtype=self._input.dtype)
-        output = self.session.run({self._input.name: tensor})[self._output.name]
-        self._check_output(output.shape)
-        if self._output.quantization is not None:
-            output = dequantize(output, **_parameters(self._output.quantization))
-        return self._results(output, places)
-
-    def _fill(self, frame: NDArray[np.uint8], row: NDArray[Any]) -> Geometry:
-        """Write the frame into its row of the input."""
-        check_frame(frame, self.frames)
-        settings = self.settings
-        steps: dict[str, Any] = {
-            "mean": settings.mean,
-            "std": settings.std,
-            "bgr": self.frames != "gray" and self.frames != settings.colour,
-            "layout": settings.layout,
-        }
-        if settings.resize == "letterbox":
-            return letterbox(frame, row, **steps)
-        if settings.resize == "crop":
-            return crop(frame, row, crop_scale=settings.crop_scale, **steps)
-        return resize(frame, row, **steps)
-
-
-class Detector(Pipeline[Detections]):
-    """Frames to detections, through a model with a YOLOv8 head."""
-
-    def __init__(
-        self,
-        session: Runnable,
-        settings: Settings,
-        *,
-        frames: str = "rgb",
-        conf: float = 0.25,
-        iou: float = 0.45,
-        max_det: int = 300,
-    ) -> None:
-        super().__init__(session, settings, frames=frames)
-        self.conf, self.iou, self.max_det = conf, iou, max_det
-
-    def _check_output(self, shape: Shape) -> None:
-        rows = 4 + len(self.settings.labels)
-        if len(shape) != 3 or shape[1] not in (rows, None):
-            raise UnsupportedModel(
-                f"the output {self._output.name!r} is {shape}, not (batch, {rows}, anchors): "
-                f"4 coordinates and the scores of {len(self.settings.labels)} labels",
-                hint="give the labels of all its classes, or export a YOLOv8 head without NMS",
-            )
-
-    def _results(self, output: NDArray[Any], places: Sequence[Geometry]) -> list[Detections]:
-        rows = output[: len(places)]
-        if self.settings.boxes == "fractions":
-            height, width = self.settings.size
-            rows = rows.copy()
-            rows[:, :4] *= np.array([[width], [height], [width], [height]], rows.dtype)
-        return decode_yolov8(
-            rows,
-            conf=self.conf,
-            iou=self.iou,
-            max_det=self.max_det,
-            geometry=places,
-            labels=self.settings.labels,
-        )
-
-
-class Classifier(Pipeline[Classification]):
-    """Frames to their best classes."""
-
-    def __init__(
-        self, session: Runnable, settings: Settings, *, frames: str = "rgb", top: int = 5
-    ) -> None:
-        super().__init__(session, settings, frames=frames)
-        self.top = top
-
-    def _check_output(self, shape: Shape) -> None:
-        count = len(self.settings.labels)
-        sizes = [size for size in shape[1:] if size != 1]
-        if len(shape) < 2 or (None not in sizes and sizes not in ([count], [])):
-            raise UnsupportedModel(
-                f"the output {self._output.name!r} is {shape}, not (batch, {count}) for "
-                f"{count} labels",
-                hint="give one label for each of the model's classes",
-            )
-
-    def _results(self, output: NDArray[Any], places: Sequence[Geometry]) -> list[Classification]:
-        rows = output.reshape(len(output), -1)[: len(places)].astype(np.float32, copy=False)
-        labels, softmax = self.settings.labels, self.settings.softmax
-        found = []
-        for row in rows:
-            logits = not self._are_probabilities(row) if softmax is None else softmax
-            classes, scores = top_k(row, self.top, softmax=logits)
-            names = tuple(labels[number] for number in classes)
-            found.append(Classification(classes=classes, scores=scores, labels=names))
-        return found
-
-    def _are_probabilities(self, row: NDArray[np.float32]) -> bool:
-        """True when nothing is negative and the sum is 1, but for rounding.
-
-        A 16-bit float is off by a thousandth, a quantised one by half a step an element.
+        The outputs are the request's own memory, and no result may keep it.
         """
-        quantization = self._output.quantization
-        rounding = 0.0 if quantization is None else max(quantization.scale) / 2 * row.size
-        off = abs(float(row.sum(dtype=np.float64)) - 1)
-        return bool(row.min() >= 0 and row.max() <= 1 and off <= 0.01 + rounding)
+
+    def _shift(self, result: ResultT, place: Geometry | None, x: int, y: int) -> ResultT:
+        """The result with what it says of places moved by x and y; here nothing is."""
+        return result
+
+    def _run(self, frames: Sequence[Frame], roi: Region | None) -> list[ResultT]:
+        with self.session.borrow() as request:
+            places = self._input.write(request, frames)
+            request.run()
+            return self._moved(request.outputs, places, roi)
+
+    def _moved(
+        self, outputs: Outputs, places: Sequence[Geometry | None], roi: Region | None
+    ) -> list[ResultT]:
+        results = self._read(outputs, places)
+        if roi is None:
+            return results
+        pairs = zip(results, places, strict=True)
+        return [self._shift(result, place, int(roi[0]), int(roi[1])) for result, place in pairs]
+
+    def _part(self, frame: Frame, roi: Region | None) -> Frame:
+        """The part of the frame to look at; InputError for what is no frame."""
+        if self._is_checked or not isinstance(frame, np.ndarray):
+            check_frame(frame, self.frames)
+        return frame if roi is None else region(frame, roi)
 
 
-def _image_input(inputs: Sequence[TensorSpec]) -> TensorSpec:
-    if len(inputs) != 1 or not _holds_numbers(inputs[0]):
+def check_numbers(kind: str, specs: Sequence[TensorSpec]) -> TensorSpec:
+    """The only one of these inputs or outputs, which holds floats or integers with a scale.
+
+    Raises UnsupportedModel for anything else.
+    """
+    if len(specs) != 1 or not _holds_numbers(specs[0]):
         raise UnsupportedModel(
-            f"the inputs are {'; '.join(map(str, inputs))}",
-            hint="a pipeline needs one input of floats, or of integers with a scale; hwrt.load "
+            f"the {kind}s are {'; '.join(map(str, specs))}",
+            hint=f"a pipeline needs one {kind} of floats, or of integers with a scale; hwrt.load "
             "runs any model",
         )
-    return inputs[0]
-
-
-def _only_output(outputs: Sequence[TensorSpec]) -> TensorSpec:
-    if len(outputs) != 1 or not _holds_numbers(outputs[0]):
-        raise UnsupportedModel(
-            f"the outputs are {'; '.join(map(str, outputs))}",
-            hint="a pipeline needs one output of floats, or of integers with a scale; hwrt.load "
-            "runs any model",
-        )
-    return outputs[0]
+    return specs[0]
 
 
 def _holds_numbers(spec: TensorSpec) -> bool:
@@ -263,9 +210,44 @@ def _holds_numbers(spec: TensorSpec) -> bool:
     return spec.dtype in (np.float32, np.float16)
 
 
-def _parameters(quantization: Quantization) -> dict[str, Any]:
-    return {
-        "scale": quantization.scale,
-        "zero_point": quantization.zero_point,
-        "axis": quantization.axis,
-    }
+def _only_input(inputs: Sequence[TensorSpec]) -> TensorSpec:
+    if len(inputs) != 1:
+        check_numbers("input", inputs)
+    return inputs[0]
+
+
+def _model_input(
+    spec: TensorSpec,
+    settings: Settings,
+    sizes: BatchSizes,
+    frames: str,
+    preprocess: Preprocess | None,
+) -> ModelInput:
+    if preprocess is None:
+        return FrameInput(check_numbers("input", (spec,)), settings, sizes, frames=frames)
+    fixed: Shape = (spec.shape or (None,))[1:]
+    image = tuple(size for size in fixed if size is not None)
+    return StageInput(spec, settings.image if None in fixed else image, sizes, preprocess)
+
+
+def _bound(plan: Any, name: str) -> Any:
+    """What the load gave as the input's first dimension, None where it gave nothing."""
+    shapes: Mapping[str, Sequence[Any]] = getattr(plan, "shapes", None) or {}
+    return next(iter(shapes.get(name, ())), None)
+
+
+def _grouped(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    """The frames in groups; the last one, also before what the frames raise, may be smaller."""
+    group: list[Frame] = []
+    try:
+        for frame in frames:
+            group.append(frame)
+            if len(group) == size:
+                yield group
+                group = []
+    except Exception:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group

@@ -8,9 +8,9 @@ A setting is taken from the first of these that has it:
 4. what an exporter that names itself in the metadata defines for all its models.
 
 ``size`` and ``layout`` also follow from the shape of the model's input where that is fixed.
-``colour`` is "rgb", ``boxes`` are in pixels, ``crop_scale`` is that of ImageNet's networks where
-nothing says otherwise.  What is still missing is an InputError that names it.  Nothing is guessed
-from a file's name.
+Where nothing says otherwise ``colour`` is "rgb", ``boxes`` are in pixels, ``head`` is "yolov8" (and
+held against the output's shape) and ``crop_scale`` is that of ImageNet's networks.  What is still
+missing is an InputError that names it.  Nothing is guessed from a file's name.
 """
 
 from __future__ import annotations
@@ -35,9 +35,13 @@ _REQUIRED = ("task", "labels", "colour", "mean", "std", "resize", "size", "layou
 _DEFAULTS: Mapping[str, Any] = {
     "colour": "rgb",
     "boxes": "pixels",
+    "head": "yolov8",
     "crop_scale": IMAGENET_CROP_SCALE,
 }
 _CHANNELS = (1, 3)
+# What the caller's own stages make superfluous, and what stands in its place.
+_OF_PREPROCESS: Mapping[str, Any] = {"mean": (0.0,), "std": (1.0,), "resize": "stretch"}
+_OF_POSTPROCESS: Mapping[str, Any] = {"task": "custom", "labels": ()}
 
 Shape = tuple[int | None, ...]
 
@@ -47,9 +51,9 @@ class Settings:
     """How frames become a model's input, and what its output means."""
 
     task: str
-    """"classify" or "detect"."""
+    """"classify" or "detect"; what the model says, or "custom", with a postprocess of one's own."""
     labels: tuple[str, ...]
-    """The name of each class."""
+    """The name of each class; may be empty with a postprocess of one's own."""
     colour: str
     """The order of the model's channels, "rgb" or "bgr"; without meaning where there is one."""
     mean: tuple[float, ...]
@@ -66,6 +70,8 @@ class Settings:
     """1 or 3."""
     boxes: str = "pixels"
     """What a detector's coordinates are in: the input's "pixels", or "fractions" of its size."""
+    head: str = "yolov8"
+    """How a detector's output is laid out: "yolov8" (B, 4 + C, N) or "yolov5" (B, N, 5 + C)."""
     crop_scale: float = IMAGENET_CROP_SCALE
     """As ``hwrt.vision.crop`` takes it."""
     softmax: bool | None = None
@@ -91,12 +97,15 @@ def resolve(
     *,
     shape: Shape | None = None,
     sidecar: Path | None = None,
+    own_preprocess: bool = False,
+    own_postprocess: bool = False,
 ) -> Settings:
     """The settings of this model.
 
     ``arguments`` holds what was given, None for what was not.  ``shape`` is that of the image
     input as it is to run, by default as the file states it.  ``sidecar`` is by default the file
-    beside the model; one that does not exist says nothing.
+    beside the model; one that does not exist says nothing.  What a stage of the caller's own takes
+    over need not be known.
 
     Raises InputError for a setting that is missing, malformed or contradicts the input's shape,
     and UnsupportedModel for a task or an input that no pipeline serves.
@@ -107,18 +116,27 @@ def resolve(
     given = _Source("the arguments", arguments.get)
     sources = [given, _metadata(info), _Source(str(sidecar), written.get)]
     found = _find(info, shape, sources)
-    _refuse_unserved(found["task"], info)
+    if not own_postprocess:
+        _refuse_unserved(found["task"], info)
+    _fill_in(found, _OF_POSTPROCESS if own_postprocess else {})
+    _fill_in(found, _OF_PREPROCESS if own_preprocess else {})
+    if own_preprocess and None not in shape[1:]:
+        # The stage sees the shape itself; the layout has no other use.
+        _fill_in(found, {"layout": "NCHW", "size": shape[2:]})
     missing = [key for key in _REQUIRED if found.get(key) is None]
     if missing:
         raise _missing(missing, info, sidecar)
 
-    settings = Settings(**found, channels=_channels(shape, found["layout"], info))
+    channels = 3 if own_preprocess else _channels(shape, found["layout"], info)
+    settings = Settings(**found, channels=channels)
     wanted = _first("size", [given])
     if wanted not in (None, settings.size):
         raise InputError(
             f"the size {wanted} was asked of {info.path}, whose input is {shape}",
             hint=f"leave the size out, or give {settings.size}",
         )
+    if own_preprocess:
+        return settings
     for key, levels in (("mean", settings.mean), ("std", settings.std)):
         if len(levels) not in (1, settings.channels):
             raise InputError(
@@ -170,6 +188,12 @@ def _find(
     found["layout"] = _first("layout", sources) or _layout(shape) or _first("layout", rest)
     found["size"] = _fixed_size(shape, found["layout"]) or _first("size", sources)
     return found
+
+
+def _fill_in(found: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if found.get(key) is None:
+            found[key] = value
 
 
 def _first(key: str, sources: list[_Source]) -> Any:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hwrt import loading
+from hwrt.backend import Request
 from hwrt.cli import main
 from hwrt.errors import NoBackend
 from hwrt.spec import ModelInfo, TensorSpec
@@ -22,19 +23,46 @@ DETECTOR = {"author": "Ultralytics", "task": "detect", "names": "{0: 'cat', 1: '
 CLASSIFIER = ["--task", "classify", "--mean", "127.5", "--std", "1,2,3", "--resize", "stretch"]
 
 
-class FakeSession:
+class FakeRequest(Request):
     """Answers a box over the middle of each image, or two classes."""
 
+    def __init__(self, session: FakeSession) -> None:
+        self.outputs = {}
+        self._detects = session.outputs[0].shape[1] == 6
+        self.resize({"images": (1, 3, 8, 8)})
+
+    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.inputs = {"images": np.zeros(shapes["images"], np.float32)}
+
+    def run(self) -> None:
+        self.outputs = {"out": self.answer(len(self.inputs["images"]))}
+
+    def answer(self, count: int) -> np.ndarray:
+        row = [[4.0], [4.0], [4.0], [4.0], [0.25], [0.75]]
+        return np.array([row if self._detects else [0.25, 0.75]] * count, dtype=np.float32)
+
+
+class FakeLoan:
+    def __init__(self, session: FakeSession) -> None:
+        self.request = FakeRequest(session)
+
+    def detach(self) -> None:
+        pass
+
+    def give_back(self) -> None:
+        pass
+
+
+class FakeSession:
     plan = SimpleNamespace(backend="fake", device="cpu:0", precision="f32")
 
     def __init__(self, info: ModelInfo) -> None:
         self.inputs, self.outputs = info.inputs, info.outputs
 
-    def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        count = len(feeds["images"])
-        row = [[4.0], [4.0], [4.0], [4.0], [0.25], [0.75]]
-        answer = row if self.outputs[0].shape[1] == 6 else [0.25, 0.75]
-        return {"out": np.array([answer] * count, dtype=np.float32)}
+    def borrow(self) -> FakeLoan:
+        return FakeLoan(self)
+
+    try_borrow = borrow
 
     def close(self) -> None:
         pass
@@ -233,10 +261,10 @@ def test_a_pipe_in_a_folder_is_passed_over(call: Any, folder: Path) -> None:
 def test_scores_that_are_no_numbers_are_null(
     call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: FakeSession, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {"out": np.full((len(feeds["images"]), 2), np.nan, dtype=np.float32)}
+    def broken(_: FakeRequest, count: int) -> np.ndarray:
+        return np.full((count, 2), np.nan, dtype=np.float32)
 
-    monkeypatch.setattr(FakeSession, "run", broken)
+    monkeypatch.setattr(FakeRequest, "answer", broken)
     labels = folder / "labels.txt"
     labels.write_text("cat\ndog\n")
     arguments = ["classifier.onnx", folder / "b.png", *CLASSIFIER, "--labels", labels]
@@ -332,9 +360,8 @@ def test_batch_runs_that_many_images_at_once(call: Any, folder: Path, loads: Any
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("0", "cameras and streams are not read in this version"),
-        ("rtsp://camera/1", "cameras and streams are not read in this version"),
-        ("film.MP4", "videos are not read in this version"),
+        ("gopher://camera/1", "an address begins with http, https, rtmp, rtsp"),
+        ("film.MP4", "there is no 'film.MP4'"),
         ("gone.png", "there is no 'gone.png'"),
     ],
 )

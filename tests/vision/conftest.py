@@ -7,26 +7,80 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwrt.spec import ModelInfo, Quantization, TensorSpec
+from hwrt.backend import CompiledModel, Request
+from hwrt.session import Session
+from hwrt.spec import ModelInfo, Options, Placement, Quantization, Shapes, TensorSpec
+from hwrt.tuning.plan import Key, Plan
+
+Answer = Callable[[np.ndarray], np.ndarray]
 
 
-class FakeSession:
-    """A session that keeps what it is fed and answers what it was told to."""
+class FakeRequest(Request):
+    """Keeps what it is fed and answers what it was told to."""
 
-    def __init__(self, info: ModelInfo, answer: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(self, model: FakeModel) -> None:
+        self._model = model
+        self.outputs = {}
+        self.resize({})
+
+    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        (spec,) = self._model.inputs
+        shape = shapes.get(spec.name, tuple(size or 1 for size in spec.shape or ()))
+        self.inputs = {spec.name: np.full(shape, 9, spec.dtype)}
+
+    def run(self) -> None:
+        (tensor,) = self.inputs.values()
+        self._model.fed.append(tensor.copy())
+        answer = self._model.answer(tensor)
+        answers = answer if isinstance(answer, tuple) else (answer,)
+        names = [spec.name for spec in self._model.outputs]
+        self.outputs = dict(zip(names, answers, strict=True))
+
+
+class FakeModel(CompiledModel):
+    placement = Placement({"cpu:0": 1})
+    precision = "f32"
+
+    def __init__(self, info: ModelInfo, answer: Answer, limit: int | None) -> None:
         self.inputs, self.outputs = info.inputs, info.outputs
-        self.plan = None
+        self.answer = answer
+        self.max_requests = limit
         self.fed: list[np.ndarray] = []
-        self.closed = False
-        self._answer = answer
+        self.requests: list[FakeRequest] = []
+        self.closed = 0
 
-    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        tensor = feeds[self.inputs[0].name]
-        self.fed.append(tensor)
-        return {self.outputs[0].name: self._answer(tensor)}
+    def create_request(self, shapes: object = None) -> FakeRequest:
+        self.requests.append(FakeRequest(self))
+        return self.requests[-1]
 
     def close(self) -> None:
-        self.closed = True
+        self.closed += 1
+
+
+class FakeSession(Session):
+    """A session over a model that answers what it was told to; ``fed`` is what it was fed."""
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        answer: Answer,
+        *,
+        limit: int | None = None,
+        shapes: Shapes | None = None,
+        origin: Any = None,
+    ) -> None:
+        self.model = FakeModel(info, answer, limit)
+        key = Key("m", "here", "0", {}, "latency", "f32", shapes, 1)
+        plan = Plan("fake", "cpu:0", Options(), "f32", self.model.placement, key)
+        super().__init__(self.model, plan, info, origin)
+
+    @property
+    def fed(self) -> list[np.ndarray]:
+        return self.model.fed
+
+    @property
+    def closed(self) -> bool:
+        return bool(self.model.closed)
 
 
 def _model_info(

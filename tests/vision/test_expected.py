@@ -6,6 +6,7 @@ and once through hwrt with each installed backend.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,24 @@ pytest.importorskip("PIL", reason="Pillow is not installed")
 PLAIN = "plain onnxruntime"
 
 
+class PlainRequest:
+    """ONNX Runtime's plain ``run`` behind the face of a request."""
+
+    def __init__(self, session: PlainSession) -> None:
+        self._session = session
+        self.inputs: dict[str, np.ndarray] = {}
+        self.outputs: dict[str, np.ndarray] = {}
+        self.resize({})
+
+    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        for spec in self._session.inputs:
+            shape = shapes.get(spec.name, tuple(size or 1 for size in spec.shape or ()))
+            self.inputs[spec.name] = np.empty(shape, spec.dtype)
+
+    def run(self) -> None:
+        self.outputs = self._session.run(self.inputs)
+
+
 class PlainSession:
     """ONNX Runtime as its own documentation uses it, in the place of a session of hwrt."""
 
@@ -42,6 +61,9 @@ class PlainSession:
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         names = [spec.name for spec in self.outputs]
         return dict(zip(names, self._vendor.run(names, dict(feeds)), strict=True))
+
+    def borrow(self) -> contextlib.AbstractContextManager[PlainRequest]:
+        return contextlib.nullcontext(PlainRequest(self))
 
     def close(self) -> None:
         pass

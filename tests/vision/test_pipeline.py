@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -293,8 +294,9 @@ def test_an_output_of_open_shape_is_checked_when_it_comes(
 def test_a_model_of_two_outputs_is_unsupported(
     model_info: MakeInfo, fake_session: MakeSession
 ) -> None:
-    session = fake_session(model_info(), redness)
-    session.outputs = (*session.outputs, TensorSpec("more", np.dtype(np.float32), (1,)))
+    info = model_info()
+    more = TensorSpec("more", np.dtype(np.float32), (1,))
+    session = fake_session(replace(info, outputs=(*info.outputs, more)), redness)
 
     with pytest.raises(UnsupportedModel, match="one output"):
         Classifier(session, CLASSIFY)

@@ -1,0 +1,113 @@
+"""What ``hwrt run`` says of each frame: lines for people, or one JSON document."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+
+from hwrt.cli.echo import echo
+from hwrt.cli.run_sources import Shot
+from hwrt.vision.classifier import Classifier
+from hwrt.vision.detector import Detector
+from hwrt.vision.results import Classification, Detections
+
+__all__ = ["Document", "Lines", "Output", "entry_of"]
+
+Result = Detections | Classification
+
+
+def entry_of(shot: Shot, result: Result, saved: Path | None) -> dict[str, Any]:
+    """The JSON entry of one frame."""
+    height, width = shot.frame.shape[:2]
+    entry: dict[str, Any] = {"source": shot.source.name}
+    if shot.number is not None and shot.time_s is not None:
+        entry |= {"frame": shot.number, "time_s": round(shot.time_s, 6)}
+    entry |= {"width": width, "height": height}
+    entry["detections" if isinstance(result, Detections) else "classes"] = result.to_json()
+    if saved is not None:
+        entry["saved"] = str(saved)
+    return entry
+
+
+class Output(Protocol):
+    """Where the entries go, as they come: a live source has no end."""
+
+    def add(self, entry: dict[str, Any], result: Result) -> None:
+        """Say one frame's entry."""
+
+    def end(self, error: str | None = None) -> None:
+        """Say the end, and why it came early."""
+
+
+class Lines:
+    """Lines for people."""
+
+    def __init__(self, pipeline: Detector | Classifier, model: str) -> None:
+        plan, task = pipeline.session.plan, pipeline.settings.task
+        echo(f"{model}: {task} on {plan.backend}, {plan.device}, {plan.precision}")
+
+    def add(self, entry: dict[str, Any], result: Result) -> None:
+        """Print what was found."""
+        for line in _lines(entry, result):
+            echo(line)
+
+    def end(self, error: str | None = None) -> None:
+        """Print nothing: whoever raises the error tells it."""
+
+
+class Document:
+    """One JSON document on standard output, begun with the first entry.
+
+    It is whole whatever happens then; ``error`` is in it where the run did not come to its end.
+    """
+
+    def __init__(self, pipeline: Detector | Classifier, model: str) -> None:
+        plan = pipeline.session.plan
+        self._head = {
+            "schema": "hwrt.run/1",
+            "model": model,
+            "task": pipeline.settings.task,
+            "backend": plan.backend,
+            "device": plan.device,
+            "precision": plan.precision,
+        }
+        self._count = 0
+
+    def add(self, entry: dict[str, Any], result: Result) -> None:
+        """Print the entry, the beginning of the document before the first."""
+        text = json.dumps(entry, indent=1, allow_nan=False)
+        begin = ",\n" if self._count else self._begin()
+        self._count += 1
+        click.echo(f"{begin}{textwrap.indent(text, '  ')}", nl=False)
+
+    def end(self, error: str | None = None) -> None:
+        """Print the end; nothing where an error came before the first entry."""
+        if self._count == 0:
+            if error is None:
+                click.echo(json.dumps({**self._head, "results": []}, indent=1))
+            return
+        told = f',\n "error": {json.dumps(error)}' if error is not None else ""
+        click.echo(f"\n ]{told}\n}}")
+
+    def _begin(self) -> str:
+        head = json.dumps(self._head, indent=1).removesuffix("\n}")
+        return f'{head},\n "results": [\n'
+
+
+def _lines(entry: dict[str, Any], result: Result) -> Iterator[str]:
+    place = f" #{entry['frame']} {entry['time_s']:.3f} s" if "frame" in entry else ""
+    head = f"{entry['source']}{place} ({entry['width']}x{entry['height']})"
+    yield f"{head}:" if len(result) else f"{head}: nothing found"
+    for row, score in zip(result.to_json(), result.scores, strict=True):
+        line = f"  {score:.2f}  {row['label']}"
+        if "box_xyxy" in row:
+            x0, y0, x1, y1 = (round(edge) for edge in row["box_xyxy"])
+            line += f"  ({x0}, {y0}) to ({x1}, {y1})"
+        yield line
+    if "saved" in entry and "frame" not in entry:
+        yield f"  saved as {entry['saved']}"
