@@ -32,7 +32,8 @@ setup(
             depends=sorted(str(p) for p in Path("csrc").rglob("*") if p.suffix in {".h", ".inc"}),
             cxx_std=17,
             # Fused only where the code says so: the same results from every compiler.
-            extra_compile_args=["-O3", "-ffp-contract=off", "-fvisibility=hidden"],
+            extra_compile_args=["-O3", "-ffp-contract=off", "-fvisibility=hidden", "-pthread"],
+            extra_link_args=["-pthread"],
             optional=os.environ.get("HWRT_REQUIRE_KERNELS") != "1",
         )
     ],

@@ -47,6 +47,7 @@ class Resampler:
         bias: _Three,
         pad: _Three,
         reverse: bool,
+        threads: int = ...,
     ) -> None: ...
 
 # hwrt.vision.kernels.with_numpy.yolo_detections.  One of the head's two dimensions is dense, with

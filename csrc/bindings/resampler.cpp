@@ -1,6 +1,11 @@
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <limits>
+#include <new>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -82,7 +87,7 @@ class Resampler {
   }
 
   void run(py::array frame, py::array out, py::ssize_t top, py::ssize_t left, const Floats& scale,
-           const Floats& bias, const Floats& pad, bool reversed) const {
+           const Floats& bias, const Floats& pad, bool reversed, int threads) const {
     Normalisation normalisation{{std::get<0>(scale), std::get<1>(scale), std::get<2>(scale)},
                                 {std::get<0>(bias), std::get<1>(bias), std::get<2>(bias)},
                                 reversed};
@@ -95,7 +100,9 @@ class Resampler {
     part.width = columns_.count;
     const py::gil_scoped_release released;
     fill_around(whole, values, top, left);
-    write(source, normalisation, part, 0, rows_.count);
+    in_parts(part_count(threads, out), [&](ptrdiff_t first, ptrdiff_t last) {
+      write(source, normalisation, part, first, last);
+    });
   }
 
  private:
@@ -187,6 +194,39 @@ class Resampler {
     fill(tensor, values, bottom, tensor.height, 0, tensor.width);
   }
 
+  // How many threads so much work keeps busy for longer than it takes to start them.
+  ptrdiff_t part_count(int threads, const py::array& out) const {
+    constexpr ptrdiff_t kPartBytes = 4 << 20;  // some 0.2 ms
+    const ptrdiff_t bytes = rows_.source * columns_.source * channels_ + out.nbytes();
+    const ptrdiff_t parts = std::min<ptrdiff_t>(threads, bytes / kPartBytes);
+    return std::max<ptrdiff_t>(1, std::min(parts, rows_.count));
+  }
+
+  // Calls write for all rows, in so many parts at once; the first one in this thread.
+  template <typename Write>
+  void in_parts(ptrdiff_t parts, const Write& write) const {
+    std::atomic<bool> failed{false};
+    const auto part = [&](ptrdiff_t i) {
+      try {
+        write(i * rows_.count / parts, (i + 1) * rows_.count / parts);
+      } catch (const std::bad_alloc&) {  // nothing may leave a thread
+        failed = true;
+      }
+    };
+    std::vector<std::thread> others;
+    others.reserve(static_cast<std::size_t>(parts));
+    for (ptrdiff_t i = 1; i < parts; ++i) {
+      try {
+        others.emplace_back(part, i);
+      } catch (const std::system_error&) {  // no thread is to be had
+        part(i);
+      }
+    }
+    part(0);
+    for (std::thread& other : others) other.join();
+    if (failed) throw std::bad_alloc();
+  }
+
   void write(const Frame& frame, const Normalisation& normalisation, const Tensor& tensor,
              ptrdiff_t first, ptrdiff_t last) const {
     void* memory = scratch(scratch_size_);
@@ -217,7 +257,8 @@ void bind_resampler(py::module_& module) {
            py::arg("columns"), py::arg("channels"), py::arg("area"))
       .def("run", &Resampler::run, py::arg("frame").noconvert(), py::arg("out").noconvert(),
            py::arg("top"), py::arg("left"), py::arg("scale"), py::arg("bias"), py::arg("pad"),
-           py::arg("reverse"), "Write the frame into out (h, w, C), and pad around it.");
+           py::arg("reverse"), py::arg("threads") = 1,
+           "Write the frame into out (h, w, C), and pad around it.");
 }
 
 }  // namespace hwrt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -283,17 +282,16 @@ def _one_each(
 def check_thresholds(*, iou: float, max_det: int, conf: float = 0.0) -> None:
     """Raise InputError for thresholds that mean nothing."""
     try:
-        _checked_thresholds(conf, iou, max_det, type(max_det))
-    except TypeError:  # no hash, or no number
-        for name, value in (("conf", conf), ("iou", iou)):
-            if not isinstance(value, numbers.Real):
-                raise InputError(f"{name} is {value!r:.80}", hint="give a number in 0..1") from None
-        _check_count("max_det", max_det, least=0)
+        _checked_thresholds(conf, iou, max_det)
+    except TypeError as exc:  # no hash, or no number
+        raise InputError(
+            f"conf is {conf!r:.80}, iou is {iou!r:.80}, max_det is {max_det!r:.80}",
+            hint="give numbers in 0..1 for conf and iou, and a whole number for max_det",
+        ) from exc
 
 
-@lru_cache(16)
-def _checked_thresholds(conf: float, iou: float, max_det: int, kind: type) -> None:
-    """As above; ``kind`` keeps True apart from 1."""
+@lru_cache(16, typed=True)  # True is no number of detections, 1 is
+def _checked_thresholds(conf: float, iou: float, max_det: int) -> None:
     for name, value in (("conf", conf), ("iou", iou)):
         if not 0 <= value <= 1:
             raise InputError(f"{name} is {value!r}", hint="give a number in 0..1")

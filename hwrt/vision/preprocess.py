@@ -11,6 +11,7 @@ mean, std: levels 0..255, one number or one per channel of ``out``; the tensor i
         ``(level - mean) / std``, computed in float32.
 scale, zero_point: of a quantised tensor; it is ``(level - mean) / std / scale + zero_point``, for
         integers rounded (halves to the even neighbour) and saturated.
+threads: at most so many work on a frame; below some 8 MB of frame and tensor one does.
 bgr:    True reverses the channels: a BGR frame for a model that wants RGB, or the other way.
 """
 
@@ -49,6 +50,7 @@ def letterbox(
     layout: Layout | None = None,
     scale: float = 1.0,
     zero_point: int = 0,
+    threads: int = 1,
 ) -> Geometry:
     """Fit the whole frame into ``out``, its shape kept, centred on borders of the level ``pad``.
 
@@ -58,7 +60,7 @@ def letterbox(
     source, target = _views(frame, out, layout)
     plan = _letterbox_plan(form(), source.shape, target.shape[:2], method)
     levels = affine(mean, std, scale, zero_point, pad, target.shape[2])
-    return plan.run(source, target, levels, bgr)
+    return plan.run(source, target, levels, bgr, threads)
 
 
 def resize(
@@ -72,12 +74,13 @@ def resize(
     layout: Layout | None = None,
     scale: float = 1.0,
     zero_point: int = 0,
+    threads: int = 1,
 ) -> Geometry:
     """Stretch the whole frame over ``out``; its shape is not kept."""
     source, target = _views(frame, out, layout)
     plan = _resize_plan(form(), source.shape, target.shape[:2], method)
     levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
-    return plan.run(source, target, levels, bgr)
+    return plan.run(source, target, levels, bgr, threads)
 
 
 def crop(
@@ -92,6 +95,7 @@ def crop(
     layout: Layout | None = None,
     scale: float = 1.0,
     zero_point: int = 0,
+    threads: int = 1,
 ) -> Geometry:
     """Cover ``out`` with the middle of the frame, its shape kept; what is too long is cut off.
 
@@ -104,7 +108,7 @@ def crop(
         raise InputError(f"crop_scale is {crop_scale!r}", hint="give a number from 1")
     plan = _crop_plan(form(), source.shape, target.shape[:2], method, float(crop_scale))
     levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
-    return plan.run(source, target, levels, bgr)
+    return plan.run(source, target, levels, bgr, threads)
 
 
 @dataclass(frozen=True)
@@ -136,9 +140,16 @@ class _Plan:
         return cls(geometry, place.top, place.left, form)
 
     def run(
-        self, source: NDArray[np.uint8], target: NDArray[Any], levels: Affine, bgr: bool
+        self,
+        source: NDArray[np.uint8],
+        target: NDArray[Any],
+        levels: Affine,
+        bgr: bool,
+        threads: int,
     ) -> Geometry:
-        self.resampler.run(source, target, self.top, self.left, *levels, bgr)
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise InputError(f"threads is {threads!r:.80}", hint="give a whole number from 1")
+        self.resampler.run(source, target, self.top, self.left, *levels, bgr, threads)
         return self.geometry
 
 

@@ -41,6 +41,7 @@ class Resampler(Protocol):
         bias: tuple[float, float, float],
         pad: tuple[float, float, float],
         reverse: bool,
+        threads: int = 1,
     ) -> None:
         """Write the frame into out (h, w, C), and pad around it."""
 

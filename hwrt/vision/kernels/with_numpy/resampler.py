@@ -37,12 +37,14 @@ class Resampler:
         bias: Three,
         pad: Three,
         reverse: bool,
+        threads: int = 1,
     ) -> None:
         """Write the frame (H, W, C) into ``out`` (h, w, c) at (top, left), and ``pad`` around it.
 
         Channel c of the tensor is ``level * scale[c] + bias[c]`` of the frame's channel c, or of
         its channel 2 - c where the order is reversed; a gray frame fills all channels.  Integers
-        are rounded, halves to the even neighbour, and saturated.
+        are rounded, halves to the even neighbour, and saturated.  At most so many ``threads`` work
+        on it; fewer where there is too little to do.
         """
         channels = out.shape[2]
         levels = resample(frame, self._rows, self._columns, "area" if self._area else "bilinear")
