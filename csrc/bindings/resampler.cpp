@@ -98,9 +98,10 @@ class Resampler {
     part.data = static_cast<char*>(whole.data) + top * whole.row_stride + left * whole.pixel_stride;
     part.height = rows_.count;
     part.width = columns_.count;
+    const ptrdiff_t parts = part_count(threads, out);
     const py::gil_scoped_release released;
     fill_around(whole, values, top, left);
-    in_parts(part_count(threads, out), [&](ptrdiff_t first, ptrdiff_t last) {
+    in_parts(parts, [&](ptrdiff_t first, ptrdiff_t last) {
       write(source, normalisation, part, first, last);
     });
   }
