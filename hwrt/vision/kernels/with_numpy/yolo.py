@@ -82,7 +82,8 @@ def nms(
     corners are exchanged, overlaps nothing.
     """
     count = 0
-    with np.errstate(invalid="ignore"):  # inf - inf: the NaN compares as "does not overlap"
+    # Of inf - inf: the NaN compares as "does not overlap".
+    with np.errstate(over="ignore", invalid="ignore"):
         areas = _areas(boxes)
         left = order
         while left.size and count < len(kept):
