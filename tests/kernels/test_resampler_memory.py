@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .forms import compiled
 from .resampling import IMAGENET, LEVELS, Numbers, noise, run, whole
+
+compiled = pytest.importorskip("hwrt._kernels", reason="the extension is not compiled")
 
 METHODS = ["bilinear", "area"]
 ROWS, COLUMNS = whole(20, 7), whole(50, 19)
