@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hwrt
-from hwrt.errors import InputError, NoBackend, SessionError
+from hwrt.errors import InputError, NoBackend, SessionError, UnsupportedModel
 from hwrt.loading import choosing, origin
 
 Install = Callable[..., None]
@@ -211,6 +211,18 @@ def test_given_options_are_taken_exactly_and_called_unverified(model: Path) -> N
 def test_options_without_their_backend_are_an_error(model: Path) -> None:
     with pytest.raises(InputError, match="options are one backend's"):
         hwrt.load(model, options={})
+
+
+def test_options_of_a_backend_that_does_not_read_the_format_are_refused(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good", "Foreign")
+
+    with pytest.raises(
+        UnsupportedModel,
+        match=r"foreign does not read onnx \(installed backends that read onnx: good\)",
+    ):
+        hwrt.load(relu_model(), backend="foreign", options={})
 
 
 def test_a_model_may_be_given_as_bytes(model: Path) -> None:

@@ -143,7 +143,7 @@ def _reference(
     task: Task, found: Search, report: Report
 ) -> tuple[list[dict[str, Array]] | None, str | None, str | None]:
     """(outputs, who made them, None or why they judge nothing), or (None, None, why none are)."""
-    reasons = []
+    reasons = [f"{name}: {why}" for name, why in found.mute.items()]
     for judge in found.references:
         report(0.0, f"reference outputs from {judge.candidate.backend}")
         trial = Trial(judge)
