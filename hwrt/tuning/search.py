@@ -50,7 +50,9 @@ class Search:
                 found.child.close()
 
 
-def search(model: ModelInfo, wish: Wish, progress: Callable[[str], object]) -> Search:
+def search(
+    model: ModelInfo, wish: Wish, progress: Callable[[str], object], *, title: str
+) -> Search:
     """All that the wish allows.  Raises NoBackend, with each reason, where that is nothing.
 
     The reference may come from a backend that the wish leaves out: it judges and is not chosen.
@@ -62,7 +64,7 @@ def search(model: ModelInfo, wish: Wish, progress: Callable[[str], object]) -> S
             _ask(name, model, wish, result)
         if not result.candidates:
             raise NoBackend(
-                f"no backend can run {model.path.name} as asked",
+                f"no backend can run {title} as asked",
                 reasons=result.dropped,
                 hint=_hint(model, wish),
             )
