@@ -45,6 +45,7 @@ from hwrt_openvino.precision import (
     wanted_precision,
 )
 from hwrt_openvino.preprocess import fuse
+from hwrt_openvino.reading import read_network
 from hwrt_openvino.request import OpenVinoRequest
 from hwrt_openvino.running import loses_errors, operator_kind
 
@@ -111,7 +112,7 @@ class OpenVino(Backend):
             compiled = import_blob(core, blob, name, properties)
             kept = compiled is not None
             if compiled is None:
-                network = core.read_model(str(model.path))
+                network = read_network(core, model)
                 _reshape(network, model, shapes)
                 if preprocess is not None:
                     network = fuse(network, model, preprocess)
