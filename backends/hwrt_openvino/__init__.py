@@ -59,7 +59,8 @@ class OpenVino(Backend):
     ``precision`` is "f32" unless asked otherwise: OpenVINO's own default is the fastest the device
     has (bf16 on many CPUs; integer kernels for a quantised model, which is "int8" here).  Options
     in capitals are OpenVINO's own properties, passed as they are; CACHE_DIR is not among them.  The
-    CPU plugin computes float64 in float32, and integers of 64 bits in int32.
+    CPU plugin computes float64 in float32, and integers of 64 bits in int32 (before 2025.4 uint32
+    too).  Quantised TFLite files need 2025.1, as versions before misread them.
     """
 
     name: ClassVar[str] = "openvino"

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
-from hwrt.backend import Device, ModelInfo, Options
+from hwrt.backend import Device, ModelInfo, Options, UnsupportedModel
 from hwrt.model import read
+from hwrt.testing import graphs
+from hwrt.testing.tflite_writer import write_tflite
 from hwrt_openvino import OpenVino
 from hwrt_openvino.reading import read_network
 
@@ -76,3 +78,24 @@ def test_file_that_fails_otherwise_is_read_once(tmp_path: Path) -> None:
         read_network(core, loss_model(tmp_path))
 
     assert core.asked == [str]
+
+
+@pytest.mark.parametrize("version", ["2024.1.0-15008-f4afc98", "2025.0.0-17942-1f68be9"])
+def test_quantised_tflite_is_refused_by_versions_that_misread_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(openvino, "get_version", lambda: version)
+    graph = graphs.quantized_matmul(float_ends=True)
+    model = read(write_tflite(graph, tmp_path / "model.tflite"))
+
+    with pytest.raises(UnsupportedModel, match=rf"{version} misreads .*model\.tflite.*2025\.1"):
+        OpenVino().compile(model, CPU, options=Options(threads=1))
+
+
+def test_tflite_of_floats_is_read_by_every_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino, "get_version", lambda: "2024.1.0-15008-f4afc98")
+    model = read(write_tflite(graphs.matmul(), tmp_path / "model.tflite"))
+
+    assert OpenVino().compile(model, CPU, options=Options(threads=1)).precision == "f32"
