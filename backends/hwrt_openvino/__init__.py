@@ -37,8 +37,8 @@ from hwrt_openvino.faults import raise_translated
 from hwrt_openvino.packed_request import PackedRequest
 from hwrt_openvino.ports import is_packed, known_name, ports_of, with_dropped, with_shared
 from hwrt_openvino.precision import (
-    PRECISIONS,
     built_precision,
+    built_precisions,
     has_integer_form,
     precision_properties,
     serves,
@@ -136,13 +136,12 @@ class OpenVino(Backend):
         core = _core()
         try:
             name = _vendor_name(core, device)
-            capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+            precisions = built_precisions(core, name)
         except RuntimeError as exc:
             raise_translated(exc, f"openvino does not tell what {device} computes")
         threads = {"threads": limits.threads} if device.kind == "cpu" else {}
-        for precision, capability in PRECISIONS.items():
-            if capability in capabilities:
-                yield Options(threads, precision=precision)
+        for precision in precisions:
+            yield Options(threads, precision=precision)
             if precision == "f32" and has_integer_form(model):
                 yield Options(threads, precision="int8")
 
@@ -295,8 +294,7 @@ def _vendor_name(core: Any, device: Device) -> str:
 
 
 def _properties(core: Any, name: str, model: ModelInfo, options: Options) -> dict[str, Any]:
-    capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
-    properties = precision_properties(capabilities, name, model, options)
+    properties = precision_properties(core, name, model, options)
     for key, same in (("threads", "INFERENCE_NUM_THREADS"), ("streams", "NUM_STREAMS")):
         if key in options and same in options:
             raise InputError(f"the options give both {key} and {same}", hint="give one of them")

@@ -146,6 +146,19 @@ def test_folder_of_the_model_does_not_tell_what_a_fault_is(
         OpenVino().compile(model, CPU, options=Options())
 
 
+def test_what_openvino_does_not_implement_is_an_unsupported_model(
+    model: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What 2024.1 says of 4-bit integers.
+    def refuse(*_: object) -> NoReturn:
+        raise RuntimeError("Exception from src/inference/src/dev/plugin.cpp:54:\nNot Implemented")
+
+    monkeypatch.setattr(openvino.Core, "compile_model", refuse)
+
+    with pytest.raises(UnsupportedModel, match="Not Implemented"):
+        OpenVino().compile(model, CPU, options=Options())
+
+
 def test_request_that_can_not_be_created_is_a_backend_failure(
     model: ModelInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
