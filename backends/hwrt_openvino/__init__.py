@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 import sys
 import threading
@@ -49,6 +50,7 @@ from hwrt_openvino.reading import read_network
 from hwrt_openvino.request import OpenVinoRequest
 from hwrt_openvino.running import loses_errors, operator_kind
 
+_LOG = logging.getLogger("hwrt")
 _NOT_RUN = ("Input", "Output", "Const")
 _KINDS = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
 
@@ -76,16 +78,25 @@ class OpenVino(Backend):
         return f"openvino unversioned {library.st_size} {library.st_mtime_ns}"
 
     def devices(self) -> Sequence[Device]:
-        """What the plugins find: CPU, GPU.N, NPU; never the virtual ones, which may fall back."""
+        """What the plugins find: CPU, GPU.N, NPU; never the virtual ones, which may fall back.
+
+        A device that does not even tell what it is, is left out with a warning.
+        """
         core = _core()
-        found = []
+        found, faults = [], []
         for name in core.available_devices:
             kind, _, index = name.partition(".")
-            if kind in _KINDS:
+            if kind not in _KINDS:
+                continue
+            try:
                 found.append(_device(core, name, _KINDS[kind], int(index or 0)))
+            except RuntimeError as exc:  # of a broken driver, which must not hide the others
+                faults.append(f"{name} is broken: {' '.join(str(exc).split())}")
+                _LOG.warning("openvino lists %s, which can not be used: %s", name, exc)
         if not found:
+            why = "; ".join(faults) or f"it lists {core.available_devices}"
             raise BackendUnavailable(
-                f"openvino finds no device it can use: it lists {core.available_devices}",
+                f"openvino finds no device it can use: {why}",
                 hint="pip install --force-reinstall openvino",
             )
         return tuple(found)

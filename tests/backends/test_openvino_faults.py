@@ -110,6 +110,31 @@ def test_what_is_no_sound_openvino_is_unavailable(
         OpenVino().devices()
 
 
+@pytest.mark.parametrize("broken", ["GPU.0", "NPU"])
+def test_broken_device_does_not_hide_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    core = openvino.Core()
+    both = SimpleNamespace(
+        available_devices=[broken, "CPU"],
+        get_property=lambda name, key: fail() if name == broken else core.get_property(name, key),
+    )
+    monkeypatch.setattr(hwrt_openvino, "_core", lambda: both)
+
+    assert ["cpu:0"] == [device.id for device in OpenVino().devices()]
+    assert f"{broken}, which can not be used: the driver is gone" in caplog.text
+
+
+def test_broken_device_alone_is_unavailable_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = SimpleNamespace(available_devices=["NPU"], get_property=fail)
+    monkeypatch.setattr(hwrt_openvino, "_core", lambda: broken)
+
+    with pytest.raises(BackendUnavailable, match="NPU is broken: the driver is gone"):
+        OpenVino().devices()
+
+
 # -- a vendor that fails ------------------------------------------------------------------------
 
 
