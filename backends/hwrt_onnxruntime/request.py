@@ -10,8 +10,10 @@ import numpy as np
 from hwrt.backend import (
     Array,
     InputError,
+    Range,
     Request,
     SessionError,
+    Shapes,
     TensorSpec,
     empty_aligned,
 )
@@ -21,10 +23,14 @@ RaiseFault = Callable[[BaseException], NoReturn]
 
 
 class FixedSizes(NamedTuple):
-    """What ``shapes`` fixed: whole shapes by input, and sizes by the name of the dimension."""
+    """What ``shapes`` fixed: whole shapes by input, and sizes by the name of the dimension.
+
+    ``bounds`` are the shapes as they were given, whose ranges onnxruntime knows nothing of.
+    """
 
     by_input: Mapping[str, tuple[int | None, ...]]
     by_dimension: Mapping[str, int]
+    bounds: Shapes
 
 
 def tensor_spec(node: Any, fixed: FixedSizes, spec: TensorSpec | None) -> TensorSpec:
@@ -50,9 +56,11 @@ class SessionRequest(Request):
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[TensorSpec, ...],
         shapes: Mapping[str, tuple[int, ...]],
+        bounds: Shapes,
         raise_fault: RaiseFault,
     ) -> None:
         self._session = session
+        self._bounds = bounds
         # The wrapper around the C session re-reads every name and keeps a CPU fallback ready.
         self._core = getattr(session, "_sess", None) or session
         self._input_specs = {spec.name: spec for spec in inputs}
@@ -86,6 +94,8 @@ class SessionRequest(Request):
                 f"there is no input {unknown[0]!r}",
                 hint=f"the inputs are {', '.join(self._input_specs)}",
             )
+        for name, shape in shapes.items():
+            _check_bounds(self._input_specs[name], self._bounds.get(name, ()), shape)
         return {
             name: _fitting_shape(spec, shapes.get(name, self._shapes[name]))
             for name, spec in self._input_specs.items()
@@ -261,6 +271,18 @@ def _fitting_shape(spec: TensorSpec, shape: tuple[int, ...]) -> tuple[int, ...]:
             hint=f"it is {spec}",
         )
     return tuple(shape)
+
+
+def _check_bounds(
+    spec: TensorSpec, bounds: tuple[int | Range, ...], shape: tuple[int, ...]
+) -> None:
+    for bound, size in zip(bounds, shape, strict=False):
+        if isinstance(bound, Range) and not bound.min <= size <= bound.max:
+            raise InputError(
+                f"the input {spec.name!r} can not have the shape {tuple(shape)}: it is out of the "
+                "bounds that the model was compiled for",
+                hint=f"it is {spec}, compiled for {tuple(bounds)}",
+            )
 
 
 def _known(spec: TensorSpec) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from hwrt.backend import (
     InputError,
     ModelInfo,
     Options,
+    Range,
     UnsupportedModel,
 )
 from hwrt.model import read
@@ -93,6 +94,21 @@ class TestOnnxRuntime(BackendConformance):
         request.run()
 
         np.testing.assert_array_equal([3], request.outputs["y"])
+
+    @pytest.mark.parametrize("batch", [1, 5])
+    def test_shape_out_of_range_is_refused_and_the_request_stays_as_it_was(
+        self, compiled: Compile, batch: int
+    ) -> None:
+        graph = graphs.relu(("N", 3))
+        made = compiled(graph, shapes={"x": (Range(2, 3, 4), 3)})
+        request = made.create_request({"x": (2, 3)})
+        with pytest.raises(InputError, match=f"'x'.*{batch}, 3.*out of the bounds"):
+            request.resize({"x": (batch, 3)})
+        with pytest.raises(InputError, match=f"'x'.*{batch}, 3.*out of the bounds"):
+            made.create_request({"x": (batch, 3)})
+
+        assert request.inputs["x"].shape == (2, 3)
+        check_request(request, graph, {"x": noise((2, 3))})
 
     def test_dimension_with_a_name_is_fixed_everywhere(self, compiled: Compile) -> None:
         made = compiled(graphs.add(("N", 2)), shapes={"a": (3, 2)})
