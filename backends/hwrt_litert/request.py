@@ -13,8 +13,10 @@ from hwrt.backend import (
     BackendFailure,
     HwrtError,
     InputError,
+    Range,
     Request,
     SessionError,
+    TensorSpec,
     empty_aligned,
 )
 from hwrt_litert.graph import Graph, Memory, Port, core_of, memory_of
@@ -256,7 +258,21 @@ class LiteRtRequest(Request):
                 raise InputError(
                     f"the input {name!r} can not have the shape {shape}", hint=f"it is {spec}"
                 )
+        for name in shapes:
+            _check_bounds(ports[name].spec, self._graph.bounds.get(name, ()), wanted[name])
         return wanted
+
+
+def _check_bounds(
+    spec: TensorSpec, bounds: tuple[int | Range, ...], shape: tuple[int, ...]
+) -> None:
+    for bound, size in zip(bounds, shape, strict=False):
+        if isinstance(bound, Range) and not bound.min <= size <= bound.max:
+            raise InputError(
+                f"the input {spec.name!r} can not have the shape {shape}: it is out of the bounds "
+                "that the model was compiled for",
+                hint=f"it is {spec}, compiled for {tuple(bounds)}",
+            )
 
 
 def first_shapes(graph: Graph) -> Sizes:
