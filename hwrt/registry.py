@@ -18,7 +18,7 @@ from hwrt.spec import Device
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["GROUP", "BackendStatus", "backend", "backends", "names"]
+__all__ = ["GROUP", "BackendStatus", "backend", "backends", "names", "reads", "told_readers"]
 
 GROUP = "hwrt.backends"
 
@@ -75,6 +75,22 @@ def backend(name: str) -> Backend:
         if name not in _instances:
             _instances[name] = _create(name, _entry_points()[name])
         return _instances[name]
+
+
+def reads(name: str, model_format: str) -> bool:
+    """True for the name of a backend that can be imported and reads this model format."""
+    try:
+        return model_format in backend(name).formats
+    except HwrtError:  # doctor says what is wrong with it
+        return False
+
+
+def told_readers(model_format: str) -> str:
+    """Which installed backends read this model format, as a hint says it."""
+    readers = [name for name in names() if reads(name, model_format)]
+    if not readers:
+        return f"no installed backend reads {model_format}"
+    return f"installed backends that read {model_format}: {', '.join(readers)}"
 
 
 def backends() -> list[BackendStatus]:

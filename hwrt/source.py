@@ -53,6 +53,11 @@ class Source:
     name: str
     temporary: TemporaryFolder | None = None
 
+    @property
+    def title(self) -> str:
+        """What messages call the model: its file's name, or ``zoo:NAME``."""
+        return self.name if self.name.startswith("zoo:") else self.info.path.name
+
 
 def open_model(source: ModelSource, cache: Cache = True) -> Source:
     """The model as a file that other processes can read."""

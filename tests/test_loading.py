@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hwrt
-from hwrt.errors import InputError, NoBackend, SessionError
+from hwrt.errors import HwrtError, InputError, NoBackend, SessionError, UnsupportedModel
 from hwrt.loading import choosing, origin
 
 Install = Callable[..., None]
@@ -211,6 +211,47 @@ def test_given_options_are_taken_exactly_and_called_unverified(model: Path) -> N
 def test_options_without_their_backend_are_an_error(model: Path) -> None:
     with pytest.raises(InputError, match="options are one backend's"):
         hwrt.load(model, options={})
+
+
+def test_options_of_a_backend_that_does_not_read_the_format_are_refused(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good", "Foreign")
+
+    with pytest.raises(
+        UnsupportedModel,
+        match=r"foreign does not read onnx \(installed backends that read onnx: good\)",
+    ):
+        hwrt.load(relu_model(), backend="foreign", options={})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backend": "foreign"}, "no backend can run zoo:mobilenet_v3_small as asked"),
+        ({"backend": "raises"}, "no candidate runs zoo:mobilenet_v3_small rightly"),
+        ({"tune": "never"}, "there is no plan for zoo:mobilenet_v3_small on this machine"),
+    ],
+    ids=["unread", "not run", "no plan"],
+)
+def test_errors_call_a_zoo_model_as_the_user_did(
+    install: Install, arguments: dict[str, str], message: str
+) -> None:
+    install("Foreign", "Raises")
+
+    with pytest.raises(HwrtError, match=message):
+        hwrt.load("zoo:mobilenet_v3_small", threads=1, **arguments)  # type: ignore[arg-type]
+
+
+def test_the_log_calls_a_zoo_model_as_the_user_did(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    install("Good")
+
+    with caplog.at_level(logging.INFO, logger="hwrt"):
+        hwrt.load("zoo:mobilenet_v3_small", backend="good", options={}, threads=1)
+
+    assert messages(caplog)[-1].startswith("zoo:mobilenet_v3_small: good cpu:0 threads=1")
 
 
 def test_a_model_may_be_given_as_bytes(model: Path) -> None:

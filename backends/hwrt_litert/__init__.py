@@ -117,7 +117,7 @@ class LiteRt(Backend):
             if coral is not None:
                 make = partial(_delegated, make, self._delegate(module, coral, model))
             with allocation() as allocated:
-                graph = Graph(make, replace(model, inputs=inputs), content)
+                graph = Graph(make, replace(model, inputs=inputs), content, shapes or {})
                 outputs = _try(graph, model)
                 each_bytes = allocated()
         return LiteRtModel(graph, model, device, outputs, each_bytes)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwrt.backend import Array, ModelInfo, TensorSpec, UnsupportedModel
+from hwrt.backend import Array, ModelInfo, Shapes, TensorSpec, UnsupportedModel
 from hwrt_litert.vendor import raise_load_fault
 
 MakeInterpreter = Callable[[], Any]
@@ -47,8 +47,12 @@ class Graph:
     False.  A request checks it once more after its first run.
     """
 
-    def __init__(self, make: MakeInterpreter, model: ModelInfo, content: bytes) -> None:
+    def __init__(
+        self, make: MakeInterpreter, model: ModelInfo, content: bytes, bounds: Shapes
+    ) -> None:
         self.path = model.path
+        # As they were given to the compile: litert knows nothing of ranges.
+        self.bounds = bounds
         self.signature = model.signature
         self._make = make
         # The interpreters read the weights where they lie, so these must outlive them.

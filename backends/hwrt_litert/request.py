@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from hwrt.backend import (
     BackendFailure,
     HwrtError,
     InputError,
+    Range,
     Request,
     SessionError,
+    TensorSpec,
     empty_aligned,
 )
 from hwrt_litert.graph import Graph, Memory, Port, core_of, memory_of
@@ -86,8 +88,9 @@ class LiteRtRequest(Request):
             self._adapt_to(feeds)
             self._fill(feeds)
         self.run()
-        assert self._outputs is not None
-        return {name: array.copy() for name, array in self._outputs.items()}
+        if (outputs := self._outputs) is None:
+            raise _closed()
+        return {name: array.copy() for name, array in outputs.items()}
 
     def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         wanted = self._check_shapes(shapes)
@@ -127,7 +130,8 @@ class LiteRtRequest(Request):
     def close(self) -> None:
         super().close()
         self._release()
-        self._interpreter = None
+        # A run of another thread gets there next.
+        self._interpreter, self._copies, self._invoke = None, False, _refuse
 
     def __del__(self) -> None:
         # The compiled part of the interpreter, which this holds, must go before what it was made
@@ -201,7 +205,8 @@ class LiteRtRequest(Request):
     def _run_first(self) -> None:
         """Run, and see whether all memory stayed where it was: the rest of the runs rely on it."""
         self._invoke()
-        assert self._outputs is not None
+        if self._outputs is None:
+            raise _closed()
         graph = self._graph
         if not all(self._is_at(graph.inputs[name], array) for name, array in self._inputs.items()):
             self.disable("litert moved this request's memory", hint="use another backend")
@@ -253,7 +258,21 @@ class LiteRtRequest(Request):
                 raise InputError(
                     f"the input {name!r} can not have the shape {shape}", hint=f"it is {spec}"
                 )
+        for name in shapes:
+            _check_bounds(ports[name].spec, self._graph.bounds.get(name, ()), wanted[name])
         return wanted
+
+
+def _check_bounds(
+    spec: TensorSpec, bounds: tuple[int | Range, ...], shape: tuple[int, ...]
+) -> None:
+    for bound, size in zip(bounds, shape, strict=False):
+        if isinstance(bound, Range) and not bound.min <= size <= bound.max:
+            raise InputError(
+                f"the input {spec.name!r} can not have the shape {shape}: it is out of the bounds "
+                "that the model was compiled for",
+                hint=f"it is {spec}, compiled for {tuple(bounds)}",
+            )
 
 
 def first_shapes(graph: Graph) -> Sizes:
@@ -320,6 +339,10 @@ def _decode(array: Array) -> Array:
     decoded = np.empty(array.shape, object)
     decoded[...] = np.array([*flat, None], object)[:-1].reshape(array.shape)
     return decoded
+
+
+def _refuse() -> NoReturn:
+    raise _closed()
 
 
 def _closed() -> SessionError:

@@ -146,6 +146,7 @@ class OnnxRuntimeModel(CompiledModel):
             tuple(tensor_spec(node, fixed, of_file.get(node.name)) for node in nodes)
             for nodes in (session.get_inputs(), session.get_outputs())
         )
+        self._bounds = fixed.bounds
         self._kind_of_request = _kind_of_request(self.inputs, self.outputs)
         self.precision = precision
         self.placement = Placement({"cpu:0": _count_operators(session)})
@@ -161,7 +162,7 @@ class OnnxRuntimeModel(CompiledModel):
         if self._session is None:
             raise SessionError("this compiled model is closed", hint="compile it again")
         return self._kind_of_request(
-            self._session, self.inputs, self.outputs, shapes or {}, raise_run_fault
+            self._session, self.inputs, self.outputs, shapes or {}, self._bounds, raise_run_fault
         )
 
     def close(self) -> None:
@@ -306,7 +307,7 @@ def _fix_dimensions(settings: Any, model: ModelInfo, shapes: Shapes | None) -> F
         by_input[name] = sizes
     for label, size in by_dimension.items():
         settings.add_free_dimension_override_by_name(label, size)
-    return FixedSizes(by_input, by_dimension)
+    return FixedSizes(by_input, by_dimension, shapes or {})
 
 
 def _create_session(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -10,8 +11,10 @@ import numpy as np
 from hwrt.backend import (
     Array,
     InputError,
+    Range,
     Request,
     SessionError,
+    Shapes,
     TensorSpec,
     empty_aligned,
 )
@@ -20,11 +23,27 @@ from hwrt_onnxruntime.element_types import element_type, numpy_dtype
 RaiseFault = Callable[[BaseException], NoReturn]
 
 
+class _Closed:
+    """What a closed request has in place of the vendor's objects: a run of another thread tells."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        raise SessionError("this request is closed", hint="create another one")
+
+    __getattr__ = __call__
+
+
+_CLOSED: Any = _Closed()
+
+
 class FixedSizes(NamedTuple):
-    """What ``shapes`` fixed: whole shapes by input, and sizes by the name of the dimension."""
+    """What ``shapes`` fixed: whole shapes by input, and sizes by the name of the dimension.
+
+    ``bounds`` are the shapes as they were given, whose ranges onnxruntime knows nothing of.
+    """
 
     by_input: Mapping[str, tuple[int | None, ...]]
     by_dimension: Mapping[str, int]
+    bounds: Shapes
 
 
 def tensor_spec(node: Any, fixed: FixedSizes, spec: TensorSpec | None) -> TensorSpec:
@@ -50,9 +69,11 @@ class SessionRequest(Request):
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[TensorSpec, ...],
         shapes: Mapping[str, tuple[int, ...]],
+        bounds: Shapes,
         raise_fault: RaiseFault,
     ) -> None:
         self._session = session
+        self._bounds = bounds
         # The wrapper around the C session re-reads every name and keeps a CPU fallback ready.
         self._core = getattr(session, "_sess", None) or session
         self._input_specs = {spec.name: spec for spec in inputs}
@@ -78,7 +99,7 @@ class SessionRequest(Request):
 
     def close(self) -> None:
         super().close()
-        self._core = self._session = None
+        self._core = self._session = _CLOSED
 
     def _check_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         if unknown := sorted(set(shapes) - set(self._input_specs)):
@@ -86,6 +107,8 @@ class SessionRequest(Request):
                 f"there is no input {unknown[0]!r}",
                 hint=f"the inputs are {', '.join(self._input_specs)}",
             )
+        for name, shape in shapes.items():
+            _check_bounds(self._input_specs[name], self._bounds.get(name, ()), shape)
         return {
             name: _fitting_shape(spec, shapes.get(name, self._shapes[name]))
             for name, spec in self._input_specs.items()
@@ -137,8 +160,6 @@ class BoundRequest(SessionRequest):
             self._bind_all()
         if not self._open_outputs:
             return self._outputs
-        if self._binding is None:
-            raise _closed()
         values = dict(zip(self._output_names, self._binding.get_outputs(), strict=True))
         return {
             name: self._outputs[name] if name in self._outputs else self._view(name, value)
@@ -151,7 +172,7 @@ class BoundRequest(SessionRequest):
         if self._open_outputs:
             self._bind_outputs()
         try:
-            self._run_bound(self._bound, None)
+            self._run_bound(None)
         except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
             self._raise_fault(exc)
 
@@ -193,7 +214,7 @@ class BoundRequest(SessionRequest):
     def close(self) -> None:
         super().close()
         # Each of these would keep the session alive.
-        self._binding = self._bound = self._run_bound = None
+        self._binding = self._run_bound = _CLOSED
 
     def _view(self, name: str, value: Any) -> Array:
         if not value.has_value():
@@ -207,12 +228,10 @@ class BoundRequest(SessionRequest):
         return array.view(self._output_specs[name].dtype)
 
     def _bind_all(self) -> None:
-        if self._session is None:
-            raise _closed()
         self._binding = self._session.io_binding()
-        self._bound = getattr(self._binding, "_iobinding", self._binding)
-        run = getattr(self._core, "run_with_iobinding", None)
-        self._run_bound = run or self._session.run_with_iobinding
+        bound = getattr(self._binding, "_iobinding", self._binding)
+        run = getattr(self._core, "run_with_iobinding", None) or self._session.run_with_iobinding
+        self._run_bound = partial(run, bound)
         specs = {**self._input_specs, **self._output_specs}
         self._types = {name: element_type(spec.dtype) for name, spec in specs.items()}
         self._inputs = {
@@ -263,6 +282,18 @@ def _fitting_shape(spec: TensorSpec, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape)
 
 
+def _check_bounds(
+    spec: TensorSpec, bounds: tuple[int | Range, ...], shape: tuple[int, ...]
+) -> None:
+    for bound, size in zip(bounds, shape, strict=False):
+        if isinstance(bound, Range) and not bound.min <= size <= bound.max:
+            raise InputError(
+                f"the input {spec.name!r} can not have the shape {tuple(shape)}: it is out of the "
+                "bounds that the model was compiled for",
+                hint=f"it is {spec}, compiled for {tuple(bounds)}",
+            )
+
+
 def _known(spec: TensorSpec) -> tuple[int, ...]:
     assert spec.shape is not None
     return tuple(size for size in spec.shape if size is not None)
@@ -295,7 +326,3 @@ def _check_bound(
             f"{' and writable' if writable else ''}",
             hint="copy it with numpy.array(array, order='C')",
         )
-
-
-def _closed() -> SessionError:
-    return SessionError("this request is closed", hint="create another one")

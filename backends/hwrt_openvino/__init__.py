@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 import sys
 import threading
@@ -37,17 +38,19 @@ from hwrt_openvino.faults import raise_translated
 from hwrt_openvino.packed_request import PackedRequest
 from hwrt_openvino.ports import is_packed, known_name, ports_of, with_dropped, with_shared
 from hwrt_openvino.precision import (
-    PRECISIONS,
     built_precision,
+    built_precisions,
     has_integer_form,
     precision_properties,
     serves,
     wanted_precision,
 )
 from hwrt_openvino.preprocess import fuse
+from hwrt_openvino.reading import read_network
 from hwrt_openvino.request import OpenVinoRequest
 from hwrt_openvino.running import loses_errors, operator_kind
 
+_LOG = logging.getLogger("hwrt")
 _NOT_RUN = ("Input", "Output", "Const")
 _KINDS = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
 
@@ -58,7 +61,8 @@ class OpenVino(Backend):
     ``precision`` is "f32" unless asked otherwise: OpenVINO's own default is the fastest the device
     has (bf16 on many CPUs; integer kernels for a quantised model, which is "int8" here).  Options
     in capitals are OpenVINO's own properties, passed as they are; CACHE_DIR is not among them.  The
-    CPU plugin computes float64 in float32, and integers of 64 bits in int32.
+    CPU plugin computes float64 in float32, and integers of 64 bits in int32 (before 2025.4 uint32
+    too).  Quantised TFLite files need 2025.1, as versions before misread them.
     """
 
     name: ClassVar[str] = "openvino"
@@ -74,16 +78,25 @@ class OpenVino(Backend):
         return f"openvino unversioned {library.st_size} {library.st_mtime_ns}"
 
     def devices(self) -> Sequence[Device]:
-        """What the plugins find: CPU, GPU.N, NPU; never the virtual ones, which may fall back."""
+        """What the plugins find: CPU, GPU.N, NPU; never the virtual ones, which may fall back.
+
+        A device that does not even tell what it is, is left out with a warning.
+        """
         core = _core()
-        found = []
+        found, faults = [], []
         for name in core.available_devices:
             kind, _, index = name.partition(".")
-            if kind in _KINDS:
+            if kind not in _KINDS:
+                continue
+            try:
                 found.append(_device(core, name, _KINDS[kind], int(index or 0)))
+            except RuntimeError as exc:  # of a broken driver, which must not hide the others
+                faults.append(f"{name} is broken: {' '.join(str(exc).split())}")
+                _LOG.warning("openvino lists %s, which can not be used: %s", name, exc)
         if not found:
+            why = "; ".join(faults) or f"it lists {core.available_devices}"
             raise BackendUnavailable(
-                f"openvino finds no device it can use: it lists {core.available_devices}",
+                f"openvino finds no device it can use: {why}",
                 hint="pip install --force-reinstall openvino",
             )
         return tuple(found)
@@ -111,7 +124,7 @@ class OpenVino(Backend):
             compiled = import_blob(core, blob, name, properties)
             kept = compiled is not None
             if compiled is None:
-                network = core.read_model(str(model.path))
+                network = read_network(core, model)
                 _reshape(network, model, shapes)
                 if preprocess is not None:
                     network = fuse(network, model, preprocess)
@@ -134,13 +147,12 @@ class OpenVino(Backend):
         core = _core()
         try:
             name = _vendor_name(core, device)
-            capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+            precisions = built_precisions(core, name)
         except RuntimeError as exc:
             raise_translated(exc, f"openvino does not tell what {device} computes")
         threads = {"threads": limits.threads} if device.kind == "cpu" else {}
-        for precision, capability in PRECISIONS.items():
-            if capability in capabilities:
-                yield Options(threads, precision=precision)
+        for precision in precisions:
+            yield Options(threads, precision=precision)
             if precision == "f32" and has_integer_form(model):
                 yield Options(threads, precision="int8")
 
@@ -293,8 +305,7 @@ def _vendor_name(core: Any, device: Device) -> str:
 
 
 def _properties(core: Any, name: str, model: ModelInfo, options: Options) -> dict[str, Any]:
-    capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
-    properties = precision_properties(capabilities, name, model, options)
+    properties = precision_properties(core, name, model, options)
     for key, same in (("threads", "INFERENCE_NUM_THREADS"), ("streams", "NUM_STREAMS")):
         if key in options and same in options:
             raise InputError(f"the options give both {key} and {same}", hint="give one of them")

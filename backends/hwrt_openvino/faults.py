@@ -17,7 +17,7 @@ _OF_FILES = (
     "is corrupted or malformed",
 )
 _OF_MODELS = (
-    *("not support", "unsupported", "opconversionfailure", "notimplemented"),
+    *("not support", "unsupported", "opconversionfailure", "notimplemented", "not implemented"),
     "unexpected type",
 )
 

@@ -16,7 +16,7 @@ from hwrt.backend import (
     unpack_elements,
 )
 from hwrt_openvino.ports import Port, is_packed
-from hwrt_openvino.request import Translate, wanted_shapes
+from hwrt_openvino.request import CLOSED, Translate, wanted_shapes
 from hwrt_openvino.running import infer_and_tell
 
 
@@ -69,7 +69,7 @@ class PackedRequest(Request):
 
     def close(self) -> None:
         super().close()
-        self._request = None
+        self._request = CLOSED
 
     def _check(self, feeds: Mapping[str, Array]) -> None:
         if feeds.keys() != self._inputs.keys():

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from hwrt.backend import ModelInfo, Options, UnsupportedModel
+from hwrt_openvino import probe
 from hwrt_openvino.running import operator_kind
 
 # hwrt's name -> the capability that a device lists for it.
 PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+# Whether a quantised model is rewritten for integer kernels: the CPU plugin's own, and not listed.
+_REWRITING = "LP_TRANSFORMS_MODE"
 _INTEGERS = ("_i8", "_u8")
 _PRODUCTS = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
 
@@ -19,7 +22,7 @@ def wanted_precision(options: Options) -> str:
 
 
 def precision_properties(
-    capabilities: list[str], name: str, model: ModelInfo, options: Options
+    core: Any, name: str, model: ModelInfo, options: Options
 ) -> dict[str, Any]:
     """OpenVINO's properties for ``options.precision``, "f32" where it is not given.
 
@@ -36,15 +39,33 @@ def precision_properties(
             f"openvino has no precision {precision!r} for this model",
             hint=f"it has {', '.join(PRECISIONS)}, and int8 for models that are quantised already",
         )
+    capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
     if PRECISIONS[precision] not in capabilities:
         raise UnsupportedModel(f"{name} does not compute in {precision}: it has {capabilities}")
     properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
     if precision == "f32":
         # Without it "f32" still quantises activations of some layers on the fly.
         properties["EXECUTION_MODE_HINT"] = "ACCURACY"
-        if model.quantized and name.startswith("CPU"):
-            properties["LP_TRANSFORMS_MODE"] = "NO"
+        if model.quantized and name.startswith("CPU") and probe.knows(core, name, _REWRITING):
+            properties[_REWRITING] = "NO"
     return properties
+
+
+def built_precisions(core: Any, name: str) -> list[str]:
+    """The precisions that the device computes itself, in hwrt's words and "f32" the first.
+
+    The CPU plugin of 2024.1 lists f16 on every CPU, and computes in f32 where the CPU lacks it.
+    """
+    capabilities = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+    listed = [precision for precision, own in PRECISIONS.items() if own in capabilities]
+    if not name.startswith("CPU"):
+        return listed
+    return [one for one in listed if one == "f32" or _is_built(core, name, one)]
+
+
+def _is_built(core: Any, name: str, precision: str) -> bool:
+    made = probe.built(core, name, {"INFERENCE_PRECISION_HINT": precision})
+    return made is not None and built_precision(made) == precision
 
 
 def has_integer_form(model: ModelInfo) -> bool:

@@ -25,6 +25,18 @@ Translate = Callable[[BaseException, str], NoReturn]
 _COPY_BYTES = 32 * 1024
 
 
+class _Closed:
+    """What a closed request has in place of OpenVINO's: a run of another thread tells."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        raise SessionError("this request is closed", hint="create another one")
+
+    __getattr__ = __call__
+
+
+CLOSED: Any = _Closed()
+
+
 class OpenVinoRequest(Request):
     """An infer request whose inputs and fixed outputs lie in arrays of ours.
 
@@ -76,8 +88,6 @@ class OpenVinoRequest(Request):
     def outputs(self) -> Mapping[str, Array]:  # type: ignore[override]
         if not self._open:
             return self._fixed
-        if self._request is None:
-            raise _closed_error()
         return {name: self._read_output(name) for name in self._outputs}
 
     def run(self) -> None:
@@ -232,8 +242,7 @@ class OpenVinoRequest(Request):
 
     def close(self) -> None:
         super().close()
-        self._request = None
-        self._infer = _closed
+        self._request = self._infer = CLOSED
 
     def _shape_inputs(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         wanted = wanted_shapes((spec for _, spec in self._inputs.values()), shapes)
@@ -280,11 +289,3 @@ def wanted_shapes(
             )
         wanted[name] = shape
     return wanted
-
-
-def _closed() -> NoReturn:
-    raise _closed_error()
-
-
-def _closed_error() -> SessionError:
-    return SessionError("this request is closed", hint="create another one")

@@ -85,6 +85,7 @@ def bench(
         evidence = measure(
             info,
             wish,
+            title=opened.title,
             machine=machine_key(machine),
             effort=effort,
             cache_root=opened.cache_root,

@@ -33,7 +33,7 @@ def cached_plan(opened: Source, wish: Wish, feeds: Feeds | None, *, required: bo
             return cached
     if required:
         raise InputError(
-            f"tune is 'never' and there is no plan for {opened.info.path.name} on this machine"
+            f"tune is 'never' and there is no plan for {opened.title} on this machine"
             f"{plan_cache.nearest(opened.cache_root, key)}",
             hint="run `hwrt tune`, or give plan=",
         )
@@ -66,13 +66,14 @@ def _measured(
     evidence = measure(
         opened.info,
         wish,
+        title=opened.title,
         machine=key.machine,
         effort=Effort(budget_s=budget_s),
         cache_root=opened.cache_root,
         feeds=feeds,
         report=report,
     )
-    won = evidence.measurements[require_winner(opened.info, evidence)]
+    won = evidence.measurements[require_winner(opened.title, evidence)]
     plan = Plan(
         backend=won.candidate.backend,
         device=won.candidate.device,

@@ -162,7 +162,7 @@ def _loaded(
 ) -> Loaded:
     LOGGER.info(
         "%s: %s, precision %s, %s%s",
-        opened.info.path.name,
+        opened.title,
         plan.candidate,
         compiled.precision,
         how,

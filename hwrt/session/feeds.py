@@ -53,10 +53,7 @@ def _checked(spec: TensorSpec, value: Any, shapes: Shapes) -> Array:
     if spec.dtype.hasobject and array.dtype.kind in "US":
         array = array.astype(object)
     if array.dtype != spec.dtype:
-        raise InputError(
-            f"the feed {spec.name!r} is {array.dtype}, the input is {spec.dtype}",
-            hint=f"feed {spec}, for example with .astype({spec.dtype.name!r})",
-        )
+        raise _wrong_dtype(spec, value, array)
     bounds = shapes.get(spec.name, ())
     if not spec.accepts(array.shape) or not _within(bounds, array.shape):
         loaded = f", loaded with shapes={{{spec.name!r}: {tuple(bounds)}}}" if bounds else ""
@@ -65,6 +62,26 @@ def _checked(spec: TensorSpec, value: Any, shapes: Shapes) -> Array:
             hint=f"the input is {spec}{loaded}",
         )
     return np.require(array, requirements=("C", "A"))
+
+
+def _wrong_dtype(spec: TensorSpec, value: Any, array: Array) -> InputError:
+    differs = f"is {array.dtype}, the input is {spec.dtype}"
+    if isinstance(value, np.ndarray):
+        return InputError(
+            f"the feed {spec.name!r} {differs}",
+            hint=f"feed {spec}, for example with .astype({spec.dtype.name!r})",
+        )
+    kind = type(value).__name__
+    if array.dtype.kind in "OSU":  # NumPy makes one of these of whatever is no array
+        shown = f" {value[:40]!r}" if isinstance(value, str | bytes) else ""
+        return InputError(
+            f"the feed {spec.name!r} is a {kind}{shown}, no array of {spec.dtype}",
+            hint=f"feed a numpy.ndarray, {spec}",
+        )
+    return InputError(
+        f"the feed {spec.name!r}, a {kind}, {differs}",
+        hint=f"feed {spec}, for example np.asarray(x, {spec.dtype.name!r})",
+    )
 
 
 def _within(bounds: Sequence[int | Range], shape: tuple[int, ...]) -> bool:

@@ -80,8 +80,9 @@ class Session:
         """The outputs for these feeds, by name; the caller owns the arrays.
 
         ``feeds`` maps each input's name to an array of exactly its dtype and shape: NumPy's, or any
-        on the host with ``__dlpack__`` or ``__array__``, or lists and numbers.  They are read
-        during the call only.  Raises InputError, listing what is expected, for other feeds.
+        on the host with ``__dlpack__`` or ``__array__``, or lists and numbers where NumPy gives
+        them that dtype.  They are read during the call only.  Raises InputError, listing what is
+        expected, for other feeds.
         """
         engine = self._engine
         if feeds.__class__ is dict and len(feeds) == engine.count:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 
 from hwrt import registry
-from hwrt.errors import InputError, NoBackend
+from hwrt.errors import InputError, NoBackend, UnsupportedModel
 from hwrt.spec import Device, ModelInfo, Options, OptionValue, Placement
 from hwrt.tuning.keys import key_of
 from hwrt.tuning.plan import Plan
@@ -22,12 +22,16 @@ def plan_of_options(info: ModelInfo, wish: Wish, options: Mapping[str, OptionVal
     """A plan for one backend's options as they are given, nothing measured."""
     if wish.backends is None or len(wish.backends) != 1:
         raise InputError("options are one backend's", hint="say which one: backend='NAME'")
-    values = dict(options)
-    device = device_of(wish.backends[0], wish.device)
+    name, values = wish.backends[0], dict(options)
+    device = device_of(name, wish.device)
+    if not registry.reads(name, info.format):
+        raise UnsupportedModel(
+            f"{name} does not read {info.format}", hint=registry.told_readers(info.format)
+        )
     if device.kind == "cpu":
         values.setdefault("threads", wish.threads)
     return Plan(
-        backend=wish.backends[0],
+        backend=name,
         device=device.id,
         options=Options(values),
         precision="unknown",

@@ -64,8 +64,8 @@ class Plan:
     """The chosen backend, device and options, and why: every candidate's measurement.
 
     ``unverified`` says why the outputs were not checked against a reference; None: they were.
-    ``dropped`` maps what was never measured (a backend without device, a plugin that does not
-    import) to its reason.
+    ``dropped`` maps what was allowed and never measured (a backend without device, a plugin that
+    does not import) to its reason.
     """
 
     backend: str

@@ -31,12 +31,17 @@ class Found:
 
 @dataclass
 class Search:
-    """The candidates, the options fit as reference, and why the rest is not among them."""
+    """The candidates, the options fit as reference, and why the rest is not among them.
+
+    ``dropped`` is about what the wish allows, ``mute`` about what it leaves out: why that can not
+    be asked for a reference.
+    """
 
     candidates: list[Found] = field(default_factory=list)
     references: list[Found] = field(default_factory=list)
     stamps: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
+    mute: dict[str, str] = field(default_factory=dict)
 
     def close(self) -> None:
         """End the processes that nobody took."""
@@ -45,7 +50,9 @@ class Search:
                 found.child.close()
 
 
-def search(model: ModelInfo, wish: Wish, progress: Callable[[str], object]) -> Search:
+def search(
+    model: ModelInfo, wish: Wish, progress: Callable[[str], object], *, title: str
+) -> Search:
     """All that the wish allows.  Raises NoBackend, with each reason, where that is nothing.
 
     The reference may come from a backend that the wish leaves out: it judges and is not chosen.
@@ -57,9 +64,9 @@ def search(model: ModelInfo, wish: Wish, progress: Callable[[str], object]) -> S
             _ask(name, model, wish, result)
         if not result.candidates:
             raise NoBackend(
-                f"no backend can run {model.path.name} as asked",
+                f"no backend can run {title} as asked",
                 reasons=result.dropped,
-                hint="see `hwrt doctor`",
+                hint=_hint(model, wish),
             )
     except BaseException:
         result.close()
@@ -67,16 +74,25 @@ def search(model: ModelInfo, wish: Wish, progress: Callable[[str], object]) -> S
     return result
 
 
+def _hint(model: ModelInfo, wish: Wish) -> str:
+    allowed = registry.names() if wish.backends is None else wish.backends
+    if any(registry.reads(name, model.format) for name in allowed):
+        return "see `hwrt doctor`"
+    return f"{registry.told_readers(model.format)}; see `hwrt doctor`"
+
+
 def _ask(name: str, model: ModelInfo, wish: Wish, result: Search) -> None:
     wanted = wish.backends is None or name in wish.backends
+    unusable = result.dropped if wanted else result.mute
     try:
         formats = registry.backend(name).formats
         if model.format not in formats:
-            result.dropped[name] = f"it reads {', '.join(sorted(formats))}, not {model.format}"
+            if wanted:
+                result.dropped[name] = f"it reads {', '.join(sorted(formats))}, not {model.format}"
             return
         child = Child(name, memory_bytes=wish.max_memory_bytes)
     except HwrtError as exc:
-        result.dropped[name] = str(exc)
+        unusable[name] = str(exc)
         return
     try:
         limits = {"threads": wish.threads, "memory_bytes": wish.max_memory_bytes}
@@ -89,7 +105,7 @@ def _ask(name: str, model: ModelInfo, wish: Wish, result: Search) -> None:
         )
     except HwrtError as exc:
         child.close()
-        result.dropped[name] = str(exc)
+        unusable[name] = str(exc)
         return
     result.stamps[name] = answer["stamp"]
     before = len(result.candidates)

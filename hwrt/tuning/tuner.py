@@ -74,12 +74,14 @@ def measure(
     machine: str,
     effort: Effort,
     cache_root: Path | None,
+    title: str | None = None,
     feeds: Sequence[Mapping[str, Array]] | None = None,
     report: Report = _silent,
 ) -> Evidence:
     """Compile, check and time every candidate that the wish allows.
 
-    ``machine`` is the fingerprint's key, ``feeds`` what to run on (seeded random ones by default).
+    ``machine`` is the fingerprint's key, ``title`` what errors call the model (its file's name by
+    default), ``feeds`` what to run on (seeded random ones by default).
     Raises NoBackend where there is no candidate at all; one that fails is a measurement.
     """
     with tempfile.TemporaryDirectory(prefix="hwrt-tune-") as scratch:
@@ -87,7 +89,7 @@ def measure(
         shapes = typical_shapes(model.inputs, wish.shapes)
         sets = feeds or random_feeds(model.inputs, shapes, count=effort.feeds)
         write_feeds(folder / "feeds", sets)
-        found = search(model, wish, lambda text: report(0.0, text))
+        found = search(model, wish, lambda text: report(0.0, text), title=title or model.path.name)
         task = Task(model, wish, effort, folder / "feeds", folder, cache_root, machine, len(sets))
         trials = [Trial(candidate) for candidate in found.candidates]
         try:
@@ -143,7 +145,7 @@ def _reference(
     task: Task, found: Search, report: Report
 ) -> tuple[list[dict[str, Array]] | None, str | None, str | None]:
     """(outputs, who made them, None or why they judge nothing), or (None, None, why none are)."""
-    reasons = []
+    reasons = [f"{name}: {why}" for name, why in found.mute.items()]
     for judge in found.references:
         report(0.0, f"reference outputs from {judge.candidate.backend}")
         trial = Trial(judge)
@@ -238,13 +240,11 @@ def _cache(task: Task, found: Found) -> Path | None:
     )
 
 
-def require_winner(model: ModelInfo, evidence: Evidence) -> int:
+def require_winner(title: str, evidence: Evidence) -> int:
     """The winner's index; NoBackend with each candidate's reason where there is none."""
     if evidence.winner is not None:
         return evidence.winner
     reasons = dict(evidence.dropped)
     for measurement in evidence.measurements:
         reasons[str(measurement.candidate)] = f"{measurement.status}: {measurement.reason}"
-    raise NoBackend(
-        f"no candidate runs {model.path.name} rightly", reasons=reasons, hint="see `hwrt doctor`"
-    )
+    raise NoBackend(f"no candidate runs {title} rightly", reasons=reasons, hint="see `hwrt doctor`")

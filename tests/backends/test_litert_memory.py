@@ -18,6 +18,7 @@ from hwrt.backend import (
     InputError,
     ModelInfo,
     Options,
+    Range,
     SessionError,
 )
 from hwrt.model import read
@@ -78,6 +79,25 @@ def test_array_held_over_a_resize_may_still_be_written_to(growing: CompiledModel
 
     assert held.tolist() == [[9, 9, 9]] * 2
     assert (request.outputs["y"] == 1).all()
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_shape_out_of_range_is_refused_and_the_request_stays_as_it_was(
+    tmp_path: Path, batch: int
+) -> None:
+    from hwrt_litert import LiteRt
+
+    model = read(write_tflite(graphs.relu(("N", 3)), tmp_path / "model.tflite"))
+    bounds = {"x": (Range(2, 3, 4), 3)}
+    made = LiteRt().compile(model, Device("cpu"), options=Options(threads=1), shapes=bounds)
+    request = made.create_request({"x": (2, 3)})
+    request.inputs["x"][...] = 7
+    for use in (made.create_request, request.resize):
+        with pytest.raises(InputError, match=f"'x'.*{batch}, 3.*out of the bounds"):
+            use({"x": (batch, 3)})
+    request.run()
+
+    np.testing.assert_array_equal(np.full((2, 3), 7, "f4"), request.outputs["y"])
 
 
 def test_resize_without_held_arrays_keeps_the_interpreter(growing: CompiledModel) -> None:

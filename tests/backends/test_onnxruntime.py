@@ -21,6 +21,7 @@ from hwrt.backend import (
     InputError,
     ModelInfo,
     Options,
+    Range,
     UnsupportedModel,
 )
 from hwrt.model import read
@@ -30,6 +31,11 @@ from hwrt_onnxruntime import OnnxRuntime, diagnosis
 from hwrt_onnxruntime.diagnosis import findings
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+foreign = pytest.mark.skipif(
+    not hasattr(onnxruntime.OrtValue, "ortvalue_from_numpy_with_onnx_type"),
+    reason="this onnxruntime takes no elements that NumPy lacks",
+)
 
 
 class TestOnnxRuntime(BackendConformance):
@@ -93,6 +99,21 @@ class TestOnnxRuntime(BackendConformance):
         request.run()
 
         np.testing.assert_array_equal([3], request.outputs["y"])
+
+    @pytest.mark.parametrize("batch", [1, 5])
+    def test_shape_out_of_range_is_refused_and_the_request_stays_as_it_was(
+        self, compiled: Compile, batch: int
+    ) -> None:
+        graph = graphs.relu(("N", 3))
+        made = compiled(graph, shapes={"x": (Range(2, 3, 4), 3)})
+        request = made.create_request({"x": (2, 3)})
+        with pytest.raises(InputError, match=f"'x'.*{batch}, 3.*out of the bounds"):
+            request.resize({"x": (batch, 3)})
+        with pytest.raises(InputError, match=f"'x'.*{batch}, 3.*out of the bounds"):
+            made.create_request({"x": (batch, 3)})
+
+        assert request.inputs["x"].shape == (2, 3)
+        check_request(request, graph, {"x": noise((2, 3))})
 
     def test_dimension_with_a_name_is_fixed_everywhere(self, compiled: Compile) -> None:
         made = compiled(graphs.add(("N", 2)), shapes={"a": (3, 2)})
@@ -215,6 +236,7 @@ def test_onnxruntime_that_fails_while_it_is_imported_is_unavailable(
         OnnxRuntime().devices()
 
 
+@foreign
 def test_string_beside_bfloat16_is_an_unsupported_model(tmp_path: Path) -> None:
     s, t = (
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.STRING, ["N"]) for name in "st"
@@ -290,6 +312,7 @@ def compile_foreign(model: ModelInfo) -> CompiledModel:
     return OnnxRuntime().compile(model, Device("cpu"), options=Options(threads=1))
 
 
+@foreign
 @pytest.mark.parametrize("shape", [(3,), ("N",)], ids=["fixed", "open"])
 def test_bfloat16_input_and_output_are_bound_without_a_copy(
     tmp_path: Path, shape: tuple[int | str, ...]
@@ -311,6 +334,7 @@ def test_bfloat16_input_and_output_are_bound_without_a_copy(
     np.testing.assert_array_equal([1, -2, 3], back.outputs["y"])
 
 
+@foreign
 def test_open_bfloat16_output_stays_readable_after_everything_is_closed(tmp_path: Path) -> None:
     bf16 = onnx.TensorProto.BFLOAT16
     made = compile_foreign(foreign_model(tmp_path / "model.onnx", 1, bf16, ("N",)))
@@ -326,6 +350,7 @@ def test_open_bfloat16_output_stays_readable_after_everything_is_closed(tmp_path
     np.testing.assert_array_equal(np.full(1 << 16, 3.0), y.astype("f4"))
 
 
+@foreign
 @pytest.mark.parametrize("name", ["int4", "uint4", "int2", "uint2"])
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
 def test_packed_elements_go_in_and_out(tmp_path: Path, name: str, size: int) -> None:
@@ -340,6 +365,7 @@ def test_packed_elements_go_in_and_out(tmp_path: Path, name: str, size: int) -> 
     np.testing.assert_array_equal(x, back.infer({"x": packed})["y"])
 
 
+@foreign
 def test_packed_tensor_can_not_be_bound(tmp_path: Path) -> None:
     model = foreign_model(tmp_path / "model.onnx", onnx.TensorProto.INT4, 1, (3,))
     request = compile_foreign(model).create_request()
@@ -348,6 +374,7 @@ def test_packed_tensor_can_not_be_bound(tmp_path: Path) -> None:
         request.bind("x", np.zeros(3, ml_dtypes.int4))
 
 
+@foreign
 def test_onnxruntime_that_takes_no_raw_memory_refuses_bfloat16(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

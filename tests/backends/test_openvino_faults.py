@@ -110,6 +110,31 @@ def test_what_is_no_sound_openvino_is_unavailable(
         OpenVino().devices()
 
 
+@pytest.mark.parametrize("broken", ["GPU.0", "NPU"])
+def test_broken_device_does_not_hide_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    core = openvino.Core()
+    both = SimpleNamespace(
+        available_devices=[broken, "CPU"],
+        get_property=lambda name, key: fail() if name == broken else core.get_property(name, key),
+    )
+    monkeypatch.setattr(hwrt_openvino, "_core", lambda: both)
+
+    assert ["cpu:0"] == [device.id for device in OpenVino().devices()]
+    assert f"{broken}, which can not be used: the driver is gone" in caplog.text
+
+
+def test_broken_device_alone_is_unavailable_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = SimpleNamespace(available_devices=["NPU"], get_property=fail)
+    monkeypatch.setattr(hwrt_openvino, "_core", lambda: broken)
+
+    with pytest.raises(BackendUnavailable, match="NPU is broken: the driver is gone"):
+        OpenVino().devices()
+
+
 # -- a vendor that fails ------------------------------------------------------------------------
 
 
@@ -143,6 +168,19 @@ def test_folder_of_the_model_does_not_tell_what_a_fault_is(
     monkeypatch.setattr(openvino.Core, "compile_model", fail)
 
     with pytest.raises(BackendFailure, match="not supported"):
+        OpenVino().compile(model, CPU, options=Options())
+
+
+def test_what_openvino_does_not_implement_is_an_unsupported_model(
+    model: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What 2024.1 says of 4-bit integers.
+    def refuse(*_: object) -> NoReturn:
+        raise RuntimeError("Exception from src/inference/src/dev/plugin.cpp:54:\nNot Implemented")
+
+    monkeypatch.setattr(openvino.Core, "compile_model", refuse)
+
+    with pytest.raises(UnsupportedModel, match="Not Implemented"):
         OpenVino().compile(model, CPU, options=Options())
 
 

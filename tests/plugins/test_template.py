@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,25 @@ def test_the_template_imports_the_contract_and_itself_alone(path: Path) -> None:
 
     assert of_hwrt <= {"hwrt.backend"}
     assert others <= sys.stdlib_module_names
+
+
+def test_the_templates_suite_is_skipped_with_its_reason_where_the_vendor_is_absent(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(TEMPLATE, tmp_path / "plugin")
+    absent = "raise ModuleNotFoundError('No module named onnx', name='onnx')"
+    (tmp_path / "plugin" / "onnx.py").write_text(absent)
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path / "plugin")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path / "plugin",
+        env=variables,
+        capture_output=True,
+        text=True,
+    )
+
+    assert re.search(r"^SKIPPED \[1\] .*: onnx is not installed$", done.stdout, re.MULTILINE)
+    assert done.stdout.splitlines()[-1].startswith("1 skipped in ")
 
 
 @pytest.mark.slow

@@ -60,10 +60,17 @@ def test_an_array_on_another_device_is_refused_by_its_name() -> None:
 def test_an_array_of_another_dtype_or_shape_is_refused_like_numpys() -> None:
     session = session_of(Model())
 
-    with pytest.raises(InputError, match="the feed 'x' is float64, the input is float32"):
+    with pytest.raises(InputError, match="the feed 'x', a Foreign, is float64, the input is float"):
         session(Foreign(ONES.astype(np.float64)))
     with pytest.raises(InputError, match=r"the feed 'x' has the shape \(4,\)"):
         session(Foreign(ONES[0]))
+
+
+def test_a_list_is_fed_where_numpy_gives_it_the_dtype_of_the_input() -> None:
+    model = Model()
+    model.inputs = (TensorSpec("x", np.dtype(np.int64), (1, 4)),)
+
+    np.testing.assert_array_equal(session_of(model)([[1, 2, 3, 4]])["y"], [[2, 4, 6, 8]])
 
 
 def test_what_is_no_array_is_refused_with_the_reason() -> None:

@@ -35,14 +35,26 @@ def test_a_session_is_called_with_the_array_of_its_one_input() -> None:
         ({}, r"'x' is missing \(the inputs are x: float32\[1, 4\]\)"),
         ({"x": ONES, "z": ONES}, "'z' is no input"),
         ({"X": ONES}, "'x' is missing, 'X' is no input"),
-        ({"x": ONES.astype(np.float64)}, r"the feed 'x' is float64, the input is float32"),
+        (
+            {"x": ONES.astype(np.float64)},
+            r"the feed 'x' is float64, the input is float32 \(.*\.astype\('float32'\)",
+        ),
         ({"x": ONES.astype(">f4")}, "the feed 'x' is >f4"),
         ({"x": ONES[0]}, r"the feed 'x' has the shape \(4,\)"),
         (
             {"x": np.ones((1, 5), np.float32)},
             r"the shape \(1, 5\) \(the input is x: float32\[1, 4\]",
         ),
-        ({"x": [[1.0, 2.0, 3.0, 4.0]]}, "the feed 'x' is float64"),
+        (
+            {"x": [[1.0, 2.0, 3.0, 4.0]]},
+            r"the feed 'x', a list, is float64, .* \(.* np\.asarray\(x, 'float32'\)\)",
+        ),
+        (
+            {"x": None},
+            r"is a NoneType, no array of float32 \(feed a numpy\.ndarray, x: float32\[1, 4\]\)",
+        ),
+        ({"x": "dog.jpg"}, r"is a str 'dog\.jpg', no array of float32 \(feed a numpy\.ndarray"),
+        ({"x": [["a", None]]}, "is a list, no array of float32"),
         (ONES, r"the feeds are a ndarray \(give a dict of name to array: x: float32\[1, 4\]\)"),
     ],
 )

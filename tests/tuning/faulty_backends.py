@@ -261,3 +261,11 @@ class Refuses(Good):
 
     def answer(self, array):
         raise UnsupportedModel("not these numbers")
+
+
+class Foreign(Good):
+    """It reads a format that no test's model has."""
+
+    name = "foreign"
+    formats = frozenset({"om"})
+    api_version = 1

@@ -138,6 +138,49 @@ def test_a_reference_that_contradicts_itself_judges_nobody(
     )
 
 
+def test_backends_that_are_left_out_are_not_listed(install: Install, relu_model: Model) -> None:
+    install("Good", "Judge", "Foreign", "Stampless")
+
+    evidence = tuned(relu_model(), backends=("good",))
+
+    assert evidence.dropped == {}
+    assert evidence.reference == "judge cpu:0 precision=f32"
+
+
+def test_a_left_out_backend_that_can_not_judge_is_told_where_nothing_judges(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good", "Foreign", "Stampless")
+
+    evidence = tuned(relu_model(), backends=("good",))
+
+    assert evidence.unverified is not None
+    assert re.match(
+        "no reference could be run: stampless: .*no version file", evidence.unverified, re.DOTALL
+    )
+
+
+def test_a_format_that_no_allowed_backend_reads_is_an_error_that_names_who_does(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good", "Judge", "Foreign")
+
+    with pytest.raises(hwrt.NoBackend) as caught:
+        tuned(relu_model(), backends=("foreign",))
+
+    assert caught.value.reasons == {"foreign": "it reads om, not onnx"}
+    assert caught.value.hint == "installed backends that read onnx: good, judge; see `hwrt doctor`"
+
+
+def test_a_format_that_nothing_reads_is_an_error_that_says_so(
+    install: Install, relu_model: Model
+) -> None:
+    install("Foreign")
+
+    with pytest.raises(hwrt.NoBackend, match="no installed backend reads onnx; see `hwrt doctor`"):
+        tuned(relu_model())
+
+
 def test_an_exclusive_device_holds_one_process_at_a_time(
     install: Install, relu_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ from hwrt_null import Null
 from hwrt.backend import Backend
 from hwrt.testing import BackendConformance
 
+pytest.importorskip("onnx", reason="onnx is not installed")
+
 NOTHING_KEPT = "it compiles nothing that could be kept"
 
 
