@@ -1,7 +1,7 @@
 """The kernels beside what people use: ``python bench/kernels.py [--rounds N] [--cold] [--json F]``.
 
 One thread each; every peer must agree with ours before it is timed.  Exit code 1 where a promised
-ratio was missed.
+ratio was missed.  ``--targets`` times ours as every weaker CPU too: what its instructions earn.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ import letterbox_cases
 import vector_cases
 import yolo_cases
 from floor import Floor
-from side_by_side import Figures, measure, print_table, write_json
+from side_by_side import Call, Case, Figures, measure, print_table, write_json
 
 from hwrt.vision import kernels
 
@@ -25,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--cold", action="store_true", help="with the caches emptied before a call")
+    parser.add_argument("--targets", action="store_true", help="ours at every target too")
     parser.add_argument("--only", default="", help="the cases whose name has this text")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -43,12 +45,35 @@ def main() -> int:
     for title, cases in parts.items():
         chosen = [case for case in cases if arguments.only in case.name]
         found[title] = [
-            measure(case, rounds=arguments.rounds, cold=arguments.cold) for case in chosen
+            measure(
+                at_all_targets(case) if arguments.targets else case,
+                rounds=arguments.rounds,
+                cold=arguments.cold,
+            )
+            for case in chosen
         ]
         kept = print_table(title, found[title]) and kept
     if arguments.json:
         write_json(arguments.json, found, kernels=kernels.active(), cold=arguments.cold)
     return 0 if kept or arguments.cold else 1
+
+
+def at_all_targets(case: Case) -> Case:
+    """The case with ours as a peer at each target below the best."""
+    import hwrt._kernels as compiled
+
+    def limited(target: str) -> Call:
+        def run() -> object:
+            compiled.limit_target(target)
+            try:
+                return case.ours()
+            finally:
+                compiled.limit_target(None)
+
+        return run
+
+    peers = {f"hwrt at {target}": limited(target) for target in compiled.targets()[:-1]}
+    return replace(case, peers={**case.peers, **peers})
 
 
 if __name__ == "__main__":
