@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwrt.backend import CompiledModel, Request
-from hwrt.session import Session
+from hwrt.session import Loaded, Session
 from hwrt.spec import ModelInfo, Options, Placement, Quantization, Shapes, TensorSpec
 from hwrt.tuning.plan import Key, Plan
 
@@ -57,22 +57,45 @@ class FakeModel(CompiledModel):
         self.closed += 1
 
 
+class FakeOrigin:
+    """Loads, in the place of the model, one that answers ``then``."""
+
+    def __init__(self, then: Answer, limit: int | None) -> None:
+        self._then, self._limit = then, limit
+        self.loaded: Loaded
+
+    def load(self, model_or_plan: Any) -> Loaded:
+        old = self.loaded
+        return Loaded(FakeModel(old.info, self._then, self._limit), old.plan, old.info, self)
+
+    def sample(self, info: ModelInfo) -> None:
+        return None
+
+    def restore(self, plan: Plan) -> Loaded:
+        raise AssertionError
+
+
 class FakeSession(Session):
-    """A session over a model that answers what it was told to; ``fed`` is what it was fed."""
+    """A session over a model that answers what it was told to; ``fed`` is what it was fed.
+
+    After a replace another one answers ``then``.
+    """
 
     def __init__(
         self,
         info: ModelInfo,
         answer: Answer,
         *,
+        then: Answer | None = None,
         limit: int | None = None,
         shapes: Shapes | None = None,
-        origin: Any = None,
     ) -> None:
         self.model = FakeModel(info, answer, limit)
-        key = Key("m", "here", "0", {}, "latency", "f32", shapes, 1)
+        key = Key("m", "here", "0", {}, "latency", "f32", shapes or {}, 1)
         plan = Plan("fake", "cpu:0", Options(), "f32", self.model.placement, key)
-        super().__init__(self.model, plan, info, origin)
+        origin = FakeOrigin(then or answer, limit)
+        origin.loaded = Loaded(self.model, plan, info, origin)
+        super().__init__(*origin.loaded)
 
     @property
     def fed(self) -> list[np.ndarray]:
