@@ -44,6 +44,12 @@ Channels checked_channels(const py::array& from, const py::array& to, const py::
                           "and (channels,) twice");
   }
   if (!to.writeable()) throw py::value_error("out is read-only");
+  for (const py::array* array : {&from, &to}) {
+    if (reinterpret_cast<std::uintptr_t>(array->data()) % array->itemsize() != 0) {
+      throw py::value_error("an array lies at an address that is no multiple of " +
+                            std::to_string(array->itemsize()));
+    }
+  }
   return {from.shape(0), from.shape(1), from.shape(2), static_cast<const float*>(scales.data()),
           static_cast<const float*>(zero_points.data())};
 }
