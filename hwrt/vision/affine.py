@@ -15,6 +15,9 @@ __all__ = ["Affine", "Levels", "Three", "affine"]
 Levels = float | Sequence[float]
 Three = tuple[float, float, float]
 
+# What is divided by this, times a level, is a number in float32.
+_LEAST = 1e-35
+
 
 class Affine(NamedTuple):
     """Channel c is ``level * scale[c] + bias[c]``, and ``pad[c]`` where there is no frame."""
@@ -35,7 +38,9 @@ def affine(
     try:
         return _affine(mean, std, scale, zero_point, pad, channels)
     except TypeError:  # a list has no hash
-        return _affine(_tuple("mean", mean), _tuple("std", std), scale, zero_point, pad, channels)
+        named = (("scale", scale), ("zero_point", zero_point), ("pad", pad))
+        rest = [_number(name, value) for name, value in named]
+        return _affine(_tuple("mean", mean), _tuple("std", std), *rest, channels)
 
 
 @lru_cache(64)
@@ -55,9 +60,18 @@ def _affine(mean: Any, std: Any, scale: Any, zero_point: Any, pad: Any, channels
         raise InputError(f"std is {std!r:.80}", hint="give numbers above 0, in levels 0..255")
     if step <= 0:
         raise InputError(f"scale is {scale!r:.80}", hint="give a number above 0")
+    if min(stds) * step < _LEAST:
+        raise InputError(
+            f"std is {std!r:.80}, scale is {scale!r:.80}", hint=f"give a product from {_LEAST}"
+        )
     factors = [1 / (s * step) for s in _three(stds)]
     biases = [zero - m * f for m, f in zip(_three(means), factors, strict=True)]
     pads = [level * f + b for f, b in zip(factors, biases, strict=True)]
+    if max(map(abs, (*biases, *pads))) > 1 / _LEAST:
+        raise InputError(
+            f"mean is {mean!r:.80}, zero_point is {zero_point!r:.80}, pad is {pad!r:.80}",
+            hint="give numbers that float32 can hold once divided by std and scale",
+        )
     return Affine(_three(factors), _three(biases), _three(pads))
 
 

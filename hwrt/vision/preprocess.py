@@ -104,7 +104,11 @@ def crop(
     256, then the middle 224).
     """
     source, target = _views(frame, out, layout)
-    if not 1 <= crop_scale < np.inf:
+    try:
+        fits = 1 <= crop_scale < np.inf
+    except TypeError:
+        fits = False
+    if not fits:
         raise InputError(f"crop_scale is {crop_scale!r}", hint="give a number from 1")
     plan = _crop_plan(form(), source.shape, target.shape[:2], method, float(crop_scale))
     levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
@@ -136,7 +140,13 @@ class _Plan:
             pad_x=place.left - columns.start,
             pad_y=place.top - rows.start,
         )
-        form = kernels.resampler(astuple(rows), astuple(columns), channels, method == "area")
+        try:
+            form = kernels.resampler(astuple(rows), astuple(columns), channels, method == "area")
+        except (TypeError, ValueError) as exc:  # more pixels than its tables can number
+            raise InputError(
+                f"{rows.source} x {columns.source} pixels at {rows.target} x {columns.target}",
+                hint="give a frame and a size of less than 268435456 pixels a side",
+            ) from exc
         return cls(geometry, place.top, place.left, form)
 
     def run(
@@ -147,9 +157,12 @@ class _Plan:
         bgr: bool,
         threads: int,
     ) -> Geometry:
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads < 1 << 16:
             raise InputError(f"threads is {threads!r:.80}", hint="give a whole number from 1")
-        self.resampler.run(source, target, self.top, self.left, *levels, bgr, threads)
+        try:
+            self.resampler.run(source, target, self.top, self.left, *levels, bgr, threads)
+        except ValueError as exc:  # of out's address, which the shapes do not tell
+            raise InputError(str(exc), hint="give an aligned array of its own memory") from exc
         return self.geometry
 
 

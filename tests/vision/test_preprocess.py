@@ -114,11 +114,6 @@ def test_crop_scales_the_shorter_side_to_256_for_an_input_of_224() -> None:
     np.testing.assert_array_equal(frame[16:240, 38:262], out)
 
 
-def test_a_crop_scale_below_1_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"crop_scale is 0\.9"):
-        crop(noise(8, 8), np.empty((3, 4, 4), np.float32), **LEVELS, crop_scale=0.9)
-
-
 def test_mean_and_std_are_applied_per_channel_of_the_tensor() -> None:
     frame = np.full((2, 2, 3), (10, 20, 30), dtype=np.uint8)
     out = np.empty((3, 2, 2), dtype=np.float32)
@@ -207,6 +202,88 @@ def test_a_strided_output_is_written_in_place() -> None:
 def test_what_is_no_frame_is_an_error(frame: Any) -> None:
     with pytest.raises(InputError, match="the frame is"):
         letterbox(frame, np.empty((3, 8, 8), dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    "place", [pytest.param(slice(0, 192), id="begin"), pytest.param(slice(599, 791), id="end")]
+)
+def test_out_in_the_frames_memory_is_an_error(place: slice) -> None:
+    pytest.importorskip("hwrt._kernels", reason="NumPy reads the frame before it writes")
+    memory = np.zeros(1000, np.uint8)
+    frame = memory[:600].reshape(10, 20, 3)
+
+    with pytest.raises(InputError, match=r"out shares the frame's memory \(give"):
+        letterbox(frame, memory[place].reshape(3, 8, 8))
+
+
+def test_an_unaligned_out_is_an_error() -> None:
+    pytest.importorskip("hwrt._kernels", reason="NumPy writes to any address")
+    out = np.zeros(3 * 8 * 8 * 4 + 1, np.uint8)[1:].view(np.float32).reshape(3, 8, 8)
+
+    with pytest.raises(InputError, match="out is not aligned"):
+        letterbox(noise(4, 4), out)
+
+
+def test_a_read_only_frame_of_any_strides_is_served() -> None:
+    frame = noise(20, 30)[::-1, ::2, ::-1]
+    frame.flags.writeable = False
+    from_view, from_copy = np.empty((3, 8, 8), np.float32), np.empty((3, 8, 8), np.float32)
+
+    letterbox(frame, from_view)
+    letterbox(frame.copy(), from_copy)
+
+    np.testing.assert_array_equal(from_copy, from_view)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 10), (10, 1), (8, 8), (17, 3)])
+@pytest.mark.parametrize("fit", [letterbox, resize, crop])
+def test_frames_and_inputs_of_one_pixel_are_served(fit: Any, size: tuple[int, int]) -> None:
+    frame, out = np.full((*size, 3), 51, np.uint8), np.empty((3, 1, 1), np.float32)
+
+    fit(frame, out, mean=0, std=255, layout="NCHW")
+
+    np.testing.assert_array_max_ulp(np.full_like(out, 0.2), out, maxulp=1)
+
+
+@pytest.mark.parametrize(("side", "named"), [(400_000_000, "400000000"), (1 << 32, "4294967296")])
+def test_a_side_of_more_pixels_than_can_be_numbered_is_an_error(side: int, named: str) -> None:
+    pytest.importorskip("hwrt._kernels", reason="NumPy numbers all of them")
+    frame = np.broadcast_to(np.uint8(3), (2, side, 3))
+
+    with pytest.raises(InputError, match=f"2 x {named} pixels at .*less than 268435456"):
+        resize(frame, np.empty((3, 8, 8), np.float32), **LEVELS)
+
+
+@pytest.mark.parametrize("crop_scale", [0.9, np.nan, np.inf, "1", None])
+def test_a_crop_scale_that_is_no_number_from_1_is_an_error(crop_scale: Any) -> None:
+    with pytest.raises(InputError, match="crop_scale is"):
+        crop(noise(8, 8), np.empty((3, 4, 4), np.float32), **LEVELS, crop_scale=crop_scale)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.0, True, 1 << 40, None])
+def test_what_is_no_number_of_threads_is_an_error(threads: Any) -> None:
+    with pytest.raises(InputError, match="threads is"):
+        letterbox(noise(4, 4), np.empty((3, 8, 8), np.float32), threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        ({"std": 1e-300}, "std is 1e-300"),
+        ({"std": 1e-20, "scale": 1e-20}, "std is 1e-20, scale is 1e-20"),
+        ({"std": 1e-300, "scale": 1e-300}, "std is 1e-300"),
+        ({"mean": 1e300}, r"mean is 1e\+300"),
+        ({"pad": -1e40}, r"pad is -1e\+40"),
+        ({"pad": [1]}, r"pad is \[1\]"),
+        ({"scale": np.zeros(2)}, "scale is"),
+        ({"zero_point": None}, "zero_point is None"),
+    ],
+)
+def test_numbers_that_float32_can_not_hold_are_an_error(
+    levels: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        letterbox(noise(4, 4), np.empty((3, 8, 8), dtype=np.float32), **levels)
 
 
 def _read_only() -> np.ndarray:
