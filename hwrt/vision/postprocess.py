@@ -40,7 +40,8 @@ def top_k(
             f"the logits are {rows.dtype} {rows.shape}", hint="give floats (C,) or (B, C)"
         )
     check_k(k)
-    flat = np.ascontiguousarray(np.atleast_2d(rows), dtype=np.float32)
+    with np.errstate(over="ignore"):  # of float64: what is too large is infinite
+        flat = np.ascontiguousarray(np.atleast_2d(rows), dtype=np.float32)
     classes, scores = softmax_top_k(flat, min(k, flat.shape[1]), softmax=softmax)
     return (classes[0], scores[0]) if rows.ndim == 1 else (classes, scores)
 
@@ -234,7 +235,8 @@ def _numbers(image: NDArray[Any], head: _Head) -> NDArray[Any]:
     """The head (numbers, anchors) as the kernel takes it: its types, one dimension dense."""
     if image.dtype not in (np.float32, np.int8, np.uint8):
         if head.quantization is None:
-            image = image.astype(np.float32)
+            with np.errstate(over="ignore"):  # of float64: what is too large is infinite
+                image = image.astype(np.float32)
         else:
             image = dequantize(image, head.quantization.scale, head.quantization.zero_point)
     numbers_dense = image.strides[0] == image.itemsize
@@ -242,19 +244,21 @@ def _numbers(image: NDArray[Any], head: _Head) -> NDArray[Any]:
         numbers_dense or (image.strides[1] == image.itemsize and not head.objectness)
     ):
         return image
-    return np.ascontiguousarray(image.T).T if head.objectness else np.ascontiguousarray(image)
+    return np.asarray(image.T.copy().T if head.objectness else image.copy())
 
 
 def _checked_boxes(
     boxes: NDArray[Any], scores: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     corners, ranks = np.asarray(boxes), np.asarray(scores)
-    if corners.ndim != 2 or corners.shape[1] != 4 or ranks.shape != corners.shape[:1]:
+    fits = corners.ndim == 2 and corners.shape[1] == 4 and ranks.shape == corners.shape[:1]
+    if not fits or corners.dtype.kind not in "fiu" or ranks.dtype.kind not in "fiu":
         raise InputError(
-            f"the boxes are {corners.shape}, the scores {ranks.shape}",
-            hint="give boxes (N, 4) and scores (N,)",
+            f"the boxes are {corners.dtype} {corners.shape}, the scores {ranks.dtype} "
+            f"{ranks.shape}",
+            hint="give numbers: boxes (N, 4) and scores (N,)",
         )
-    return np.ascontiguousarray(corners, np.float64), ranks.astype(np.float64)
+    return np.require(corners, np.float64, ["C", "A"]), ranks.astype(np.float64)
 
 
 def _groups(classes: NDArray[Any] | None, count: int) -> NDArray[np.int32]:

@@ -50,10 +50,10 @@ def quantize(
     kind = _integer(dtype)
     scales, zeros = _parameters(scale, zero_point, axis, values.shape, kind)
     result = _target(out, values.shape, kind)
-    filled = result if result.flags.c_contiguous else np.empty(values.shape, kind)
     shape = _channels(values.shape, axis, len(scales))
     with np.errstate(over="ignore"):  # of float64: what is too large is infinite
-        dense = np.ascontiguousarray(values, np.float32)
+        dense = np.require(values, np.float32, ["C", "A"])
+    filled = result if _can_fill(result, dense) else np.empty(values.shape, kind)
     form().quantize(dense.reshape(shape), scales, zeros, filled.reshape(shape))
     if filled is not result:
         result[...] = filled
@@ -76,13 +76,19 @@ def dequantize(
     kind = _integer(integers.dtype)
     scales, zeros = _parameters(scale, zero_point, axis, integers.shape, kind)
     result = _target(out, integers.shape, np.dtype(np.float32))
-    filled = result if result.flags.c_contiguous else np.empty(integers.shape, np.float32)
     shape = _channels(integers.shape, axis, len(scales))
-    dense = np.ascontiguousarray(integers)
+    dense = np.require(integers, kind, ["C", "A"])
+    filled = result if _can_fill(result, dense) else np.empty(integers.shape, np.float32)
     form().dequantize(dense.reshape(shape), scales, zeros, filled.reshape(shape))
     if filled is not result:
         result[...] = filled
     return result
+
+
+def _can_fill(out: NDArray[Any], read: NDArray[Any]) -> bool:
+    """True where the kernel may write this array while it reads the other."""
+    flags = out.flags
+    return flags.c_contiguous and flags.aligned and not np.may_share_memory(out, read)
 
 
 def _channels(shape: tuple[int, ...], axis: int | None, count: int) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ import pytest
 
 from hwrt.errors import InputError
 from hwrt.vision import Geometry, decode_yolov8, nms, top_k
+from hwrt.vision.postprocess import decode_yolov5
 
 NAN, INF = np.nan, np.inf
 
@@ -123,6 +124,9 @@ def test_max_det_of_zero_keeps_nothing() -> None:
     ("arguments", "message"),
     [
         ({"boxes": np.zeros((2, 5))}, "boxes"),
+        ({"boxes": np.zeros((2, 4), complex)}, "boxes are complex128"),
+        ({"boxes": np.array([["a"] * 4] * 2)}, "boxes are <U1"),
+        ({"scores": np.array(["a", "b"])}, "scores <U1"),
         ({"scores": np.zeros(3)}, "scores"),
         ({"classes": np.zeros(3)}, "classes"),
         ({"iou": 1.5}, "iou is 1.5"),
@@ -211,6 +215,48 @@ def test_each_image_of_a_batch_has_its_own_detections_and_geometry() -> None:
     assert [[8.0, 16.0, 12.0, 24.0]] == first.boxes.tolist()
     assert (0, 4) == second.boxes.shape
     assert [[16.0, 0.0, 24.0, 60.0]] == third.boxes.tolist()
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 30), (2, 6, 1)])
+def test_an_unaligned_output_is_decoded(shape: tuple[int, int, int]) -> None:
+    output = np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32)
+    unaligned = np.empty(output.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(shape)
+    unaligned[...] = output
+
+    found, expected = decode_yolov8(unaligned), decode_yolov8(output)
+
+    assert [one.boxes.tolist() for one in expected] == [one.boxes.tolist() for one in found]
+    by_objectness = decode_yolov5(unaligned.transpose(0, 2, 1))[0]
+    assert decode_yolov5(output.transpose(0, 2, 1))[0].scores.tolist() == (
+        by_objectness.scores.tolist()
+    )
+
+
+def test_unaligned_boxes_are_served() -> None:
+    boxes = np.zeros(65, np.uint8)[1:].view(np.float64).reshape(2, 4)
+    boxes[:] = [[0, 0, 10, 10], [0, 0, 10, 9]]
+
+    assert [1] == nms(boxes, np.array([0.5, 0.75])).tolist()
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f8", ">f4", "f4"])
+def test_floats_of_every_width_are_decoded_in_float32(dtype: str) -> None:
+    output = head([10, 20, 4, 8, 0.125, 0.75]).astype(dtype)
+
+    (found,) = decode_yolov8(output)
+
+    assert [0.75] == found.scores.tolist()
+    assert [[8.0, 16.0, 12.0, 24.0]] == found.boxes.tolist()
+
+
+def test_numbers_beyond_float32_are_infinite_and_warn_of_nothing() -> None:
+    output = head([10, 20, 4, 8, 0.1, 0.1]).astype(np.float64)
+    output[0, 5, 0] = 1e300
+
+    (found,) = decode_yolov8(output)
+
+    assert [INF] == found.scores.tolist()
+    assert [1.0, 0.0] == top_k(np.array([0.0, 1e300]))[1].tolist()
 
 
 def test_an_output_without_anchors_has_no_detections() -> None:

@@ -138,6 +138,34 @@ def test_strided_arrays_are_served() -> None:
     np.testing.assert_array_equal(x, quantize(x, 1.0, 0, "int8", out))
 
 
+def unaligned(count: int, dtype: str) -> np.ndarray:
+    return np.zeros(count * np.dtype(dtype).itemsize + 1, "u1")[1:].view(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_unaligned_arrays_are_served(dtype: str) -> None:
+    x, q, back = unaligned(50, "f4"), unaligned(50, dtype), unaligned(50, "f4")
+    x[:] = np.arange(50)
+
+    assert quantize(x, 0.5, 1, dtype, q) is q
+    assert dequantize(q, 0.5, 1, back) is back
+    np.testing.assert_array_equal(np.arange(50) * 2 + 1, q)
+    np.testing.assert_array_equal(x, back)
+
+
+@pytest.mark.parametrize("begin", [0, 1, 64, 191, 192])
+def test_a_result_in_the_memory_of_what_is_read_is_right(begin: int) -> None:
+    x = np.arange(64, dtype="f4")
+    memory = x.view("u1")
+    out = memory[begin : begin + 64]
+
+    quantize(x, 1.0, 0, "uint8", out)
+
+    np.testing.assert_array_equal(np.arange(64), out)
+    dequantize(out, 1.0, 0, x)
+    np.testing.assert_array_equal(np.arange(64), x)
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (1, 1, 1, 1)], ids=str)
 def test_every_shape_keeps_its_shape(shape: tuple[int, ...]) -> None:
     q = quantize(np.ones(shape, "f4"), 0.5, 0, "int8")
