@@ -50,12 +50,14 @@ def run(
     numbers: Numbers = LEVELS,
     out: np.ndarray | None = None,
     at: tuple[int, int] = (0, 0),
+    threads: int = 1,
 ) -> np.ndarray:
     """``out`` (h, w, C), by default float32 and as large as the spans, filled by the kernel."""
     if out is None:
         out = np.full((rows[3], columns[3], frame.shape[2]), np.nan, np.float32)
     resampler = kernels.Resampler(rows, columns, frame.shape[2], method == "area")
-    resampler.run(frame, out, *at, numbers.scale, numbers.bias, numbers.pad, numbers.reverse)
+    levels = numbers.scale, numbers.bias, numbers.pad, numbers.reverse
+    resampler.run(frame, out, *at, *levels, threads)
     return out
 
 

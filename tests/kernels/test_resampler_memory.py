@@ -198,6 +198,17 @@ def test_eight_threads_share_a_resampler(method: str) -> None:
     np.testing.assert_array_equal(alone, outs)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("threads", [2, 3, 7, 64])
+@pytest.mark.parametrize("rows", [(2100, 301, 0, 301), (2100, 900, 450, 5), (2100, 3, 1, 1)])
+def test_threads_write_what_one_writes(method: str, threads: int, rows: Any) -> None:
+    frame, columns = noise(2100, 3000), whole(3000, 200)
+
+    out = run(compiled, frame, rows, columns, method=method, threads=threads)
+
+    np.testing.assert_array_equal(run(compiled, frame, rows, columns, method=method), out)
+
+
 def call(**changed: Any) -> None:
     given = {"frame": noise(20, 50), "out": np.zeros((9, 23, 3), np.float32), "top": 2, "left": 4}
     given |= {"scale": (1.0,) * 3, "bias": (0.0,) * 3, "pad": (0.0,) * 3, "reverse": False}
