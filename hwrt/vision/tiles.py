@@ -8,9 +8,9 @@ border of its tile that is no border of the frame:
 
 1. Whole boxes: NMS over all tiles, by score, with the detector's IoU.
 2. A cut box is dropped where more than half of it lies in a kept whole one, whatever the scores.
-3. Of two cut boxes that are left, from different tiles, those are parts of one object whose IoU,
-   within what both tiles see, is above the detector's: they become their union, with the better
-   score, and so on until nothing more joins.
+3. Two cut boxes that are left are parts of one object where their IoU, within what both tiles see,
+   is above the detector's: they become their union, with the better score, and so on until nothing
+   more joins.  Those of one tile never are, as the detector's own NMS has kept both.
 
 2 is the match by intersection of SAHI (its "IOS" above its 0.5), here over the cut box's own area:
 over the smaller of both, as there, a small object in front of a large cut one would remove it.  3
@@ -178,8 +178,7 @@ def _are_one(
     region = _common(parts.seen[others], seen)
     ours, theirs = _common(region, box), _common(region, parts.boxes[others])
     shared = _area(_common(ours, theirs))
-    elsewhere = (parts.seen[others] != seen).any(axis=1)
-    return np.asarray(elsewhere & (shared > iou * (_area(ours) + _area(theirs) - shared)))
+    return np.asarray(shared > iou * (_area(ours) + _area(theirs) - shared))
 
 
 def _common(a: Boxes, b: Boxes) -> Boxes:

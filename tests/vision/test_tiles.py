@@ -132,7 +132,7 @@ def test_a_part_yields_to_the_whole_though_its_score_is_better() -> None:
 
 
 def test_a_whole_object_in_front_of_a_large_cut_one_leaves_it() -> None:
-    small, large = (40, 40, 60, 60), (20, 10, 180, 90)
+    small, large = (84, 40, 96, 60), (10, 10, 140, 90)
 
     boxes, _, _ = merge([(small, 0.9, 0), (large, 0.5, 0)])
 
@@ -146,6 +146,19 @@ def test_objects_of_two_classes_do_not_touch_each_other() -> None:
 
     assert [1, 0] == classes.tolist()
     assert [[52, 10, 142, 60], [50, 10, 140, 60]] == boxes.tolist()
+
+
+def test_a_part_does_not_yield_to_a_whole_object_of_another_class() -> None:
+    boxes, _, classes = merge([((65, 10, 140, 60), 0.5, 0), ((77, 12, 98, 58), 0.6, 1)])
+
+    assert [1, 0] == sorted(classes.tolist(), reverse=True)
+    assert [65, 10, 140, 60] in boxes.tolist()
+
+
+def test_the_best_come_first_whether_they_were_cut_or_not() -> None:
+    _, scores, _ = merge([((10, 10, 30, 30), 0.5, 0), ((50, 40, 140, 70), 0.7, 0)])
+
+    assert [np.float32(0.8), np.float32(0.5)] == scores.tolist()
 
 
 def test_class_agnostic_merges_across_classes() -> None:
