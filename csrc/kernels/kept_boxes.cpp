@@ -1,6 +1,8 @@
 #include "kept_boxes.h"
 
 #include <cmath>
+#include <cstddef>
+#include <cstring>
 
 #include "target.h"
 #include "target_region.h"
@@ -11,23 +13,8 @@ namespace {
 using std::int32_t;
 using std::ptrdiff_t;
 
-using Columns = KeptBoxes::Columns;
-
-constexpr int kColumns = 7;
-constexpr ptrdiff_t kWidest = 16;  // lanes of the widest target
-constexpr float kNoGroup = -1.0f;
-
-// One box's numbers in float32.
-struct Candidate {
-  float x0, y0, x1, y1, area, margin, group;
-};
-
-// The boxes kept so far.
-struct Kept {
-  const Columns& columns;
-  const Box* boxes;
-  ptrdiff_t count;
-};
+using Block = KeptBoxes::Block;
+using Candidate = KeptBoxes::Candidate;
 
 double side(double low, double high) {
   const double length = high - low;
@@ -52,22 +39,21 @@ bool overlap(const Box& a, const Box& b, double iou) {
 
 // The margin is well above what rounding corners, sides and areas to float32 can change; kLeast
 // covers what float32 can not tell from 0, and what is above kMost is nothing that it can hold.
-Candidate in_float32(const Box& box, int32_t group) {
+Candidate in_float32(const Box& box) {
   constexpr double kMargin = 1e-6, kLeast = 1e-30, kMost = 1e37;
   const double* c = box.corners;
   const double reach = std::fabs(c[0]) + std::fabs(c[1]) + std::fabs(c[2]) + std::fabs(c[3]);
   const double area = area_of(box), sides = side(c[0], c[2]) + side(c[1], c[3]);
   const double margin = area > kMost ? HUGE_VAL : kMargin * (area + reach * sides) + kLeast;
   return {static_cast<float>(c[0]), static_cast<float>(c[1]), static_cast<float>(c[2]),
-          static_cast<float>(c[3]), static_cast<float>(area), static_cast<float>(margin),
-          static_cast<float>(group)};
+          static_cast<float>(c[3]), static_cast<float>(area), static_cast<float>(margin)};
 }
 
 namespace scalar {
 
-bool any_overlaps(const Kept& kept, const Box& box, const Candidate& candidate, double iou) {
-  for (ptrdiff_t i = 0; i < kept.count; ++i) {
-    if (kept.columns.group[i] == candidate.group && overlap(kept.boxes[i], box, iou)) return true;
+bool any_overlaps(const Block& block, const Box& box, const Candidate&, double iou) {
+  for (int i = 0; i < block.count; ++i) {
+    if (overlap(block.exact[i], box, iou)) return true;
   }
   return false;
 }
@@ -97,11 +83,7 @@ namespace neon {
 HWRT_TARGET_END
 #endif
 
-// True where a kept box of the candidate's group overlaps it.
-using AnyOverlaps = bool (*)(const Kept& kept, const Box& box, const Candidate& candidate,
-                             double iou);
-
-AnyOverlaps current_variant() {
+KeptBoxes::AnyOverlaps current_variant() {
   switch (current_target()) {
 #if defined(HWRT_X86)
     case Target::kAvx512:
@@ -118,46 +100,44 @@ AnyOverlaps current_variant() {
   }
 }
 
-ptrdiff_t padded(ptrdiff_t capacity) { return (capacity + kWidest - 1) / kWidest * kWidest; }
-
 }  // namespace
 
 ptrdiff_t kept_boxes_size(ptrdiff_t capacity) noexcept {
-  return padded(capacity) * ptrdiff_t{kColumns * sizeof(float) + sizeof(Box)};
+  return capacity * ptrdiff_t{sizeof(Block)};  // each box may be of a group of its own
 }
 
-KeptBoxes::KeptBoxes(void* memory, ptrdiff_t capacity, double iou) noexcept : iou_(iou) {
-  const ptrdiff_t size = padded(capacity);
-  boxes_ = static_cast<Box*>(memory);
-  float* floats = reinterpret_cast<float*>(boxes_ + size);
-  columns_ = {floats,
-              floats + size,
-              floats + 2 * size,
-              floats + 3 * size,
-              floats + 4 * size,
-              floats + 5 * size,
-              floats + 6 * size};
+KeptBoxes::KeptBoxes(void* memory, ptrdiff_t capacity, double iou) noexcept
+    : blocks_(static_cast<Block*>(memory)), iou_(iou), any_overlaps_(current_variant()) {
+  static_cast<void>(capacity);
+  for (int32_t& first : first_) first = -1;
 }
 
 bool KeptBoxes::offer(const Box& box, int32_t group) noexcept {
-  const Candidate candidate = in_float32(box, group);
-  if (current_variant()({columns_, boxes_, count_}, box, candidate, iou_)) return false;
-  if (count_ % kWidest ==
-      0) {  // whole vectors are read: what lies behind the last box is of no group
-    for (ptrdiff_t i = count_; i < count_ + kWidest; ++i) {
-      columns_.x0[i] = columns_.y0[i] = columns_.x1[i] = columns_.y1[i] = 0.0f;
-      columns_.area[i] = columns_.margin[i] = 0.0f;
-      columns_.group[i] = kNoGroup;
-    }
+  const Candidate candidate = in_float32(box);
+  int32_t& first = first_[static_cast<unsigned>(group) % kLists];
+  Block* open = nullptr;
+  for (int32_t number = first; number >= 0; number = blocks_[number].next) {
+    Block& block = blocks_[number];
+    if (block.group != group) continue;
+    if (any_overlaps_(block, box, candidate, iou_)) return false;
+    if (block.count < Block::kBoxes) open = &block;
   }
-  columns_.x0[count_] = candidate.x0;
-  columns_.y0[count_] = candidate.y0;
-  columns_.x1[count_] = candidate.x1;
-  columns_.y1[count_] = candidate.y1;
-  columns_.area[count_] = candidate.area;
-  columns_.margin[count_] = candidate.margin;
-  columns_.group[count_] = candidate.group;
-  boxes_[count_++] = box;
+  if (open == nullptr) {
+    open = &blocks_[block_count_];
+    std::memset(open, 0, offsetof(Block, exact));  // whole vectors of floats are read
+    open->group = group;
+    open->next = first;
+    first = block_count_++;
+  }
+  const int32_t i = open->count++;
+  open->x0[i] = candidate.x0;
+  open->y0[i] = candidate.y0;
+  open->x1[i] = candidate.x1;
+  open->y1[i] = candidate.y1;
+  open->area[i] = candidate.area;
+  open->margin[i] = candidate.margin;
+  open->exact[i] = box;
+  ++count_;
   return true;
 }
 

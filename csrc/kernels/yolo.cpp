@@ -25,6 +25,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr ptrdiff_t kTogether = 512;
 // Classes whose best score is remembered, so that the best class is found without looking at all.
 constexpr ptrdiff_t kGroup = 8;
+// One anchor in so many is many: then looking at all is less than looking for each.
+constexpr ptrdiff_t kManyShare = 2;
 constexpr ptrdiff_t kBuckets = 2048;
 // So few candidates are sorted at once.
 constexpr ptrdiff_t kFew = 64;
@@ -38,10 +40,10 @@ struct Candidates {
   int32_t* classes;
   ptrdiff_t count;
 
-  void add(float score, ptrdiff_t anchor, int32_t best_class) {
+  void add(float score, ptrdiff_t anchor, ptrdiff_t best_class) {
     scores[count] = score;
     anchors[count] = static_cast<int32_t>(anchor);
-    classes[count++] = best_class;
+    classes[count++] = static_cast<int32_t>(best_class);
   }
 };
 
@@ -73,9 +75,9 @@ ptrdiff_t size_of(HeadElement element) { return element == HeadElement::kFloat32
 
 namespace scalar {
 
-// group[i] = the largest of `rows` numbers that lie above each other, from anchor i of the block
-// on; -inf where all are NaN.
-void best_group(const Block& block, ptrdiff_t i, const char* p, ptrdiff_t rows, float* group) {
+// group[i] = the best of `rows` numbers that lie above each other, from anchor i of the block on;
+// -inf where all are NaN.
+void best_of_group(const Block& block, ptrdiff_t i, const char* p, ptrdiff_t rows, float* group) {
   const ptrdiff_t size = size_of(block.element);
   for (; i < block.count; ++i) {
     group[i] = -kInfinity;
@@ -86,33 +88,55 @@ void best_group(const Block& block, ptrdiff_t i, const char* p, ptrdiff_t rows, 
   }
 }
 
-void best_groups(const Block& block, float* groups, float* best) {
+void best_of_block(const Block& block, float* groups, float* best) {
   for (ptrdiff_t row = 0; row < block.rows; row += kGroup, groups += kTogether) {
     const ptrdiff_t rows = std::min(kGroup, block.rows - row);
-    best_group(block, 0, block.data + row * block.row_stride, rows, groups);
+    best_of_group(block, 0, block.data + row * block.row_stride, rows, groups);
     for (ptrdiff_t i = 0; i < block.count; ++i) {
       best[i] = row == 0 || groups[i] > best[i] ? groups[i] : best[i];
     }
   }
 }
 
+// The first of `rows` numbers above each other that is `best`; there is one.  Without a branch for
+// what was found: it can not be foretold.
+template <typename T>
+ptrdiff_t first_row(const char* p, ptrdiff_t row_stride, ptrdiff_t rows, float best) {
+  ptrdiff_t first = 0;
+  for (ptrdiff_t row = rows; row-- > 0;) {
+    T number;
+    memcpy(&number, p + row * row_stride, sizeof number);
+    first = static_cast<float>(number) == best ? row : first;
+  }
+  return first;
+}
+
 // Adds anchor i of the block, whose best class is in this group.
 void add_survivor(const Block& block, ptrdiff_t i, float best, ptrdiff_t group, Candidates& out) {
-  const char* p = block.data + i * size_of(block.element);
-  ptrdiff_t row = group * kGroup;
-  while (stored_number(block.element, p + row * block.row_stride) != best) ++row;
-  out.add(best, block.first + i, static_cast<int32_t>(row));
+  const ptrdiff_t begin = group * kGroup, rows = std::min(kGroup, block.rows - begin);
+  const char* p = block.data + i * size_of(block.element) + begin * block.row_stride;
+  const ptrdiff_t row =
+      block.element == HeadElement::kFloat32 ? first_row<float>(p, block.row_stride, rows, best)
+      : block.element == HeadElement::kUint8 ? first_row<uint8_t>(p, block.row_stride, rows, best)
+                                             : first_row<int8_t>(p, block.row_stride, rows, best);
+  out.add(best, block.first + i, begin + row);
 }
 
 // Adds the anchors from number `i` of the block on.
-void survivors_from(ptrdiff_t i, const Block& block, const float* best, float least,
-                    Candidates& out) {
+void survivors_from(ptrdiff_t i, const Block& block, const float* groups, const float* best,
+                    float least, Candidates& out) {
   for (; i < block.count; ++i) {
-    if (best[i] > least) add_survivor(block, i, best[i], 0, out);
+    if (!(best[i] > least)) continue;
+    ptrdiff_t group = 0;
+    while (groups[group * kTogether + i] != best[i]) ++group;
+    add_survivor(block, i, best[i], group, out);
   }
 }
 
-ptrdiff_t survivors(const Block&, const float*, const float*, float, Candidates&) { return 0; }
+void survivors(const Block& block, const float* groups, const float* best, float least,
+               Candidates& out) {
+  survivors_from(0, block, groups, best, least, out);
+}
 
 float best_in_row(const float* row, ptrdiff_t count) {
   float best = -kInfinity;
@@ -149,13 +173,12 @@ HWRT_TARGET_END
 #endif
 
 struct Variant {
-  // groups[g * kTogether + i] = the largest score of anchor i among classes g * kGroup and the
-  // next; best[i] the largest of all.
-  void (*best_groups)(const Block& block, float* groups, float* best);
-  // Adds the block's anchors whose best is above `least`, with the first row that has it; returns
-  // how many anchors it looked at.
-  ptrdiff_t (*survivors)(const Block& block, const float* groups, const float* best, float least,
-                         Candidates& out);
+  // groups[g * kTogether + i] = the best score of anchor i among kGroup classes from g * kGroup on;
+  // best[i] that of all.
+  void (*best_of_block)(const Block& block, float* groups, float* best);
+  // Adds the block's anchors whose best is above `least`, with the first class that has it.
+  void (*survivors)(const Block& block, const float* groups, const float* best, float least,
+                    Candidates& out);
   // The largest of the row; -inf where all are NaN.
   float (*best_in_row)(const float* row, ptrdiff_t count);
 };
@@ -165,15 +188,15 @@ Variant current_variant() {
 #if defined(HWRT_X86)
     case Target::kAvx512:
     case Target::kAvx2:
-      return {avx2::best_groups, avx2::survivors, avx2::best_in_row};
+      return {avx2::best_of_block, avx2::survivors, avx2::best_in_row};
     case Target::kSse4:
-      return {sse4::best_groups, sse4::survivors, sse4::best_in_row};
+      return {sse4::best_of_block, sse4::survivors, sse4::best_in_row};
 #elif defined(HWRT_ARM)
     case Target::kNeon:
-      return {neon::best_groups, neon::survivors, neon::best_in_row};
+      return {neon::best_of_block, neon::survivors, neon::best_in_row};
 #endif
     default:
-      return {scalar::best_groups, scalar::survivors, scalar::best_in_row};
+      return {scalar::best_of_block, scalar::survivors, scalar::best_in_row};
   }
 }
 
@@ -212,9 +235,8 @@ void collect_from_rows(const YoloHead& head, float conf, float* groups, float* b
                       head.classes,
                       first,
                       count};
-    variant.best_groups(block, groups, best);
-    const ptrdiff_t seen = variant.survivors(block, groups, best, least, found);
-    scalar::survivors_from(seen, block, best, least, found);
+    variant.best_of_block(block, groups, best);
+    variant.survivors(block, groups, best, least, found);
   }
   for (ptrdiff_t i = 0; i < found.count; ++i) found.scores[i] = number_of(head, found.scores[i]);
 }
@@ -228,7 +250,7 @@ void collect_from_anchors(const YoloHead& head, float conf, float* numbers, Cand
     const float objectness = head.objectness ? number_at(head, anchor, kBoxNumbers) : 1.0f;
     if (!(objectness > conf) && head.objectness) continue;
     float score = -kInfinity;
-    int32_t best_class = 0;
+    ptrdiff_t best_class = 0;
     for (ptrdiff_t c = 0; c < head.classes; c += kTogether) {
       const ptrdiff_t count = std::min(kTogether, head.classes - c);
       const float* row = reinterpret_cast<const float*>(static_cast<const char*>(head.data) +
@@ -243,7 +265,7 @@ void collect_from_anchors(const YoloHead& head, float conf, float* numbers, Cand
       score = best;
       ptrdiff_t i = 0;
       while (row[i] != best) ++i;
-      best_class = static_cast<int32_t>(c + i);
+      best_class = c + i;
     }
     score *= objectness;
     if (score > conf) found.add(score, anchor, best_class);
