@@ -103,13 +103,18 @@ def _opencv_careful(head: NDArray[np.float32]) -> Call:
         classes = head[0, 4:, above].argmax(axis=1)
         x, y, width, height = head[0, :4, above].T
         boxes = np.stack([x - width / 2, y - height / 2, width, height], axis=1)
-        kept = cv2.dnn.NMSBoxesBatched(boxes, scores[above], classes.astype(np.int32), _CONF, _IOU)
-        best = np.asarray(kept)[:_MAX_DET]
-        chosen = boxes[best]
-        chosen[:, 2:] += chosen[:, :2]
-        return chosen
+        return _suppressed(boxes, scores[above], classes)
 
     return run
+
+
+def _suppressed(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], classes: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    kept = cv2.dnn.NMSBoxesBatched(boxes, scores, classes.astype(np.int32), _CONF, _IOU)
+    chosen = boxes[np.asarray(kept)[:_MAX_DET]]
+    chosen[:, 2:] += chosen[:, :2]
+    return chosen
 
 
 @numba.njit(nogil=True)
