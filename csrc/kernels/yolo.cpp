@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kept_boxes.h"
+#include "ranking.h"
 #include "target.h"
 #include "target_region.h"
 
@@ -16,7 +17,6 @@ using std::int32_t;
 using std::int8_t;
 using std::memcpy;
 using std::ptrdiff_t;
-using std::uint32_t;
 using std::uint64_t;
 using std::uint8_t;
 
@@ -25,11 +25,9 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr ptrdiff_t kTogether = 512;
 // Classes whose best score is remembered, so that the best class is found without looking at all.
 constexpr ptrdiff_t kGroup = 8;
-// One anchor in so many is many: then looking at all is less than looking for each.
-constexpr ptrdiff_t kManyShare = 2;
-constexpr ptrdiff_t kBuckets = 2048;
-// So few candidates are sorted at once.
-constexpr ptrdiff_t kFew = 64;
+// Where one anchor in so many survived, the classes of the next ones are found with their scores:
+// that is less than looking for each.
+constexpr ptrdiff_t kManyShare = 12;
 // Numbers in front of the scores: the box.
 constexpr ptrdiff_t kBoxNumbers = 4;
 
@@ -96,6 +94,26 @@ void best_of_block(const Block& block, float* groups, float* best) {
       best[i] = row == 0 || groups[i] > best[i] ? groups[i] : best[i];
     }
   }
+}
+
+// The best score of each anchor from number `i` of the block on, and the first class that has it.
+void best_and_class_from(ptrdiff_t i, const Block& block, float* best, float* best_class) {
+  const ptrdiff_t size = size_of(block.element);
+  for (; i < block.count; ++i) {
+    best[i] = -kInfinity;
+    best_class[i] = 0.0f;
+    for (ptrdiff_t row = 0; row < block.rows; ++row) {
+      const float number =
+          stored_number(block.element, block.data + row * block.row_stride + i * size);
+      if (!(number > best[i])) continue;  // a NaN is greater than nothing
+      best[i] = number;
+      best_class[i] = static_cast<float>(row);
+    }
+  }
+}
+
+void best_and_class(const Block& block, float* best, float* best_class) {
+  best_and_class_from(0, block, best, best_class);
 }
 
 // The first of `rows` numbers above each other that is `best`; there is one.  Without a branch for
@@ -176,6 +194,8 @@ struct Variant {
   // groups[g * kTogether + i] = the best score of anchor i among kGroup classes from g * kGroup on;
   // best[i] that of all.
   void (*best_of_block)(const Block& block, float* groups, float* best);
+  // The best score of each anchor, and the first class that has it; 0 where all are NaN.
+  void (*best_and_class)(const Block& block, float* best, float* best_class);
   // Adds the block's anchors whose best is above `least`, with the first class that has it.
   void (*survivors)(const Block& block, const float* groups, const float* best, float least,
                     Candidates& out);
@@ -188,15 +208,16 @@ Variant current_variant() {
 #if defined(HWRT_X86)
     case Target::kAvx512:
     case Target::kAvx2:
-      return {avx2::best_of_block, avx2::survivors, avx2::best_in_row};
+      return {avx2::best_of_block, avx2::best_and_class, avx2::survivors, avx2::best_in_row};
     case Target::kSse4:
-      return {sse4::best_of_block, sse4::survivors, sse4::best_in_row};
+      return {sse4::best_of_block, sse4::best_and_class, sse4::survivors, sse4::best_in_row};
 #elif defined(HWRT_ARM)
     case Target::kNeon:
-      return {neon::best_of_block, neon::survivors, neon::best_in_row};
+      return {neon::best_of_block, neon::best_and_class, neon::survivors, neon::best_in_row};
 #endif
     default:
-      return {scalar::best_of_block, scalar::survivors, scalar::best_in_row};
+      return {scalar::best_of_block, scalar::best_and_class, scalar::survivors,
+              scalar::best_in_row};
   }
 }
 
@@ -227,6 +248,7 @@ void collect_from_rows(const YoloHead& head, float conf, float* groups, float* b
   const Variant variant = current_variant();
   const float least = stored_threshold(head, conf);
   const char* scores = static_cast<const char*>(head.data) + kBoxNumbers * head.number_stride;
+  bool many = false;
   for (ptrdiff_t first = 0; first < head.anchors; first += kTogether) {
     const ptrdiff_t count = std::min(kTogether, head.anchors - first);
     const Block block{scores + first * head.anchor_stride,
@@ -235,8 +257,19 @@ void collect_from_rows(const YoloHead& head, float conf, float* groups, float* b
                       head.classes,
                       first,
                       count};
-    variant.best_of_block(block, groups, best);
-    variant.survivors(block, groups, best, least, found);
+    const ptrdiff_t before = found.count;
+    if (many) {
+      variant.best_and_class(block, best, groups);
+      for (ptrdiff_t i = 0; i < count; ++i) {
+        // Written in any case and kept where it counts: a branch could not be foretold.
+        found.add(best[i], first + i, static_cast<ptrdiff_t>(groups[i]));
+        found.count -= best[i] > least ? 0 : 1;
+      }
+    } else {
+      variant.best_of_block(block, groups, best);
+      variant.survivors(block, groups, best, least, found);
+    }
+    many = (found.count - before) * kManyShare > count;
   }
   for (ptrdiff_t i = 0; i < found.count; ++i) found.scores[i] = number_of(head, found.scores[i]);
 }
@@ -271,56 +304,6 @@ void collect_from_anchors(const YoloHead& head, float conf, float* numbers, Cand
     if (score > conf) found.add(score, anchor, best_class);
   }
 }
-
-// The candidates by falling score, equal ones by rising number, sorted only as far as they are
-// asked for.
-//
-// Scores are above 0, so their bits rise as they do.  They are dealt into buckets by the leading
-// ones of these bits; a bucket is sorted when it is reached.
-class Ranking {
- public:
-  Ranking(const Candidates& found, uint64_t* dealt, int32_t* ends) : keys_(dealt), ends_(ends) {
-    uint32_t low = ~0u, high = 0;
-    for (ptrdiff_t i = 0; i < found.count; ++i) {
-      low = std::min(low, bits_of(found.scores[i]));
-      high = std::max(high, bits_of(found.scores[i]));
-    }
-    int shift = 0;
-    while (found.count > kFew && ((high - low) >> shift) >= kBuckets) ++shift;
-    if (found.count <= kFew) shift = 31;
-    buckets_ = found.count == 0 ? 0 : static_cast<ptrdiff_t>((high - low) >> shift) + 1;
-
-    std::fill(ends_, ends_ + buckets_ + 1, 0);
-    for (ptrdiff_t i = 0; i < found.count; ++i) {
-      ++ends_[((high - bits_of(found.scores[i])) >> shift) + 1];
-    }
-    for (ptrdiff_t b = 0; b < buckets_; ++b) ends_[b + 1] += ends_[b];
-    for (ptrdiff_t i = 0; i < found.count; ++i) {
-      const uint32_t below = high - bits_of(found.scores[i]);
-      keys_[ends_[below >> shift]++] = uint64_t{below} << 32 | static_cast<uint64_t>(i);
-    }
-  }
-
-  // The number of the next candidate; there is one.
-  ptrdiff_t next() {
-    while (at_ == end_) {
-      end_ = ends_[bucket_++];
-      if (!std::is_sorted(keys_ + at_, keys_ + end_)) std::sort(keys_ + at_, keys_ + end_);
-    }
-    return static_cast<ptrdiff_t>(keys_[at_++] & 0xffffffffu);
-  }
-
- private:
-  static uint32_t bits_of(float score) {
-    uint32_t bits;
-    memcpy(&bits, &score, sizeof bits);
-    return bits;
-  }
-
-  uint64_t* keys_;
-  int32_t* ends_;
-  ptrdiff_t buckets_ = 0, bucket_ = 0, at_ = 0, end_ = 0;
-};
 
 // Sets box and returns true, or false where a corner is NaN.
 bool box_of(const YoloHead& head, const BoxMap& map, ptrdiff_t anchor, Box* box) {
@@ -369,7 +352,7 @@ struct Parts {
 ptrdiff_t yolo_scratch_size(const YoloHead& head, ptrdiff_t max_det) noexcept {
   const ptrdiff_t anchors = head.anchors, kept = kept_boxes_size(std::min(anchors, max_det));
   return in_lines(kept) + in_lines((group_count(head.classes) + 1) * kTogether * 4) +
-         in_lines((kBuckets + 2) * 4) + 3 * in_lines(anchors * 4) + in_lines(anchors * 8);
+         in_lines(Ranking::kEnds * 4) + 3 * in_lines(anchors * 4) + in_lines(anchors * 8);
 }
 
 ptrdiff_t yolo_detections(const YoloHead& head, const YoloThresholds& thresholds, const BoxMap& map,
@@ -380,7 +363,7 @@ ptrdiff_t yolo_detections(const YoloHead& head, const YoloThresholds& thresholds
   void* kept_memory = parts.take<char>(kept_boxes_size(most));
   float* groups = parts.take<float>(group_count(head.classes) * kTogether);
   float* best = parts.take<float>(kTogether);
-  int32_t* ends = parts.take<int32_t>(kBuckets + 2);
+  int32_t* ends = parts.take<int32_t>(Ranking::kEnds);
   Candidates found{parts.take<float>(head.anchors), parts.take<int32_t>(head.anchors),
                    parts.take<int32_t>(head.anchors), 0};
   if (head.anchor_stride == size_of(head.element) && !head.objectness) {
@@ -389,7 +372,7 @@ ptrdiff_t yolo_detections(const YoloHead& head, const YoloThresholds& thresholds
     collect_from_anchors(head, thresholds.conf, best, found);
   }
 
-  Ranking ranking(found, parts.take<uint64_t>(head.anchors), ends);
+  Ranking ranking(found.scores, found.count, parts.take<uint64_t>(head.anchors), ends);
   KeptBoxes kept(kept_memory, most, thresholds.iou);
   for (ptrdiff_t seen = 0; seen < found.count && kept.count() < most; ++seen) {
     const ptrdiff_t i = ranking.next();

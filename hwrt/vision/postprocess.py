@@ -209,7 +209,7 @@ def _decode(
                 boxes=boxes[:n].copy(),
                 scores=scores[:n].copy(),
                 classes=classes[:n].copy(),
-                labels=tuple([names[number] for number in classes[:n].tolist()]),
+                labels=tuple(map(names.__getitem__, classes[:n].tolist())),
             )
         )
     return found
