@@ -2,128 +2,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from hwrt import loading
-from hwrt.backend import Request
-from hwrt.cli import main
 from hwrt.errors import NoBackend
 from hwrt.spec import ModelInfo, TensorSpec
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
 FLOAT = np.dtype(np.float32)
-DETECTOR = {"author": "Ultralytics", "task": "detect", "names": "{0: 'cat', 1: 'dog'}"}
 CLASSIFIER = ["--task", "classify", "--mean", "127.5", "--std", "1,2,3", "--resize", "stretch"]
-
-
-class FakeRequest(Request):
-    """Answers a box over the middle of each image, or two classes."""
-
-    def __init__(self, session: FakeSession) -> None:
-        self.outputs = {}
-        self._detects = session.outputs[0].shape[1] == 6
-        self.resize({"images": (1, 3, 8, 8)})
-
-    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.inputs = {"images": np.zeros(shapes["images"], np.float32)}
-
-    def run(self) -> None:
-        self.outputs = {"out": self.answer(len(self.inputs["images"]))}
-
-    def answer(self, count: int) -> np.ndarray:
-        row = [[4.0], [4.0], [4.0], [4.0], [0.25], [0.75]]
-        return np.array([row if self._detects else [0.25, 0.75]] * count, dtype=np.float32)
-
-
-class FakeLoan:
-    def __init__(self, session: FakeSession) -> None:
-        self.request = FakeRequest(session)
-
-    def detach(self) -> None:
-        pass
-
-    def give_back(self) -> None:
-        pass
-
-
-class FakeSession:
-    plan = SimpleNamespace(backend="fake", device="cpu:0", precision="f32")
-
-    def __init__(self, info: ModelInfo) -> None:
-        self.inputs, self.outputs = info.inputs, info.outputs
-
-    def borrow(self) -> FakeLoan:
-        return FakeLoan(self)
-
-    try_borrow = borrow
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The arguments of each call of hwrt.load; the model is named detector or classifier."""
-    calls: list[dict[str, Any]] = []
-
-    def inspect(model: str, *, cache: bool = True) -> ModelInfo:
-        detects = model == "detector.onnx"
-        return ModelInfo(
-            path=Path(model),
-            format="onnx",
-            sha256="",
-            size_bytes=0,
-            inputs=(TensorSpec("images", FLOAT, (None, 3, 8, 8)),),
-            outputs=(TensorSpec("out", FLOAT, (None, 6, 1) if detects else (None, 2)),),
-            metadata=DETECTOR if detects else {},
-        )
-
-    def load(model: str, **arguments: Any) -> FakeSession:
-        calls.append(arguments)
-        return FakeSession(inspect(model))
-
-    monkeypatch.setattr(loading, "inspect", inspect)
-    monkeypatch.setattr(loading, "load", load)
-    return calls
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two images of 32x16, and a file that is none."""
-    frame = np.zeros((16, 32, 3), np.uint8)
-    (tmp_path / "in").mkdir()
-    Image.fromarray(frame).save(tmp_path / "in" / "b.png")
-    Image.fromarray(frame).save(tmp_path / "in" / "a.JPG")
-    (tmp_path / "in" / "notes.txt").write_text("no image")
-    return tmp_path / "in"
-
-
-@pytest.fixture
-def labels(tmp_path: Path) -> str:
-    (tmp_path / "labels.txt").write_text("cat\ndog\n")
-    return str(tmp_path / "labels.txt")
-
-
-@pytest.fixture
-def call(
-    capsys: pytest.CaptureFixture[str], loads: list[dict[str, Any]]
-) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, stdout and stderr of ``hwrt run`` with these arguments."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main(["run", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return int(caught.value.code or 0), captured.out, captured.err
-
-    return run
 
 
 def test_the_objects_of_an_image_are_listed(call: Any, folder: Path) -> None:
@@ -259,12 +151,12 @@ def test_a_pipe_in_a_folder_is_passed_over(call: Any, folder: Path) -> None:
 
 
 def test_scores_that_are_no_numbers_are_null(
-    call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+    call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, seeing_request: Any
 ) -> None:
-    def broken(_: FakeRequest, count: int) -> np.ndarray:
+    def broken(_: Any, count: int) -> np.ndarray:
         return np.full((count, 2), np.nan, dtype=np.float32)
 
-    monkeypatch.setattr(FakeRequest, "answer", broken)
+    monkeypatch.setattr(seeing_request, "answer", broken)
     labels = folder / "labels.txt"
     labels.write_text("cat\ndog\n")
     arguments = ["classifier.onnx", folder / "b.png", *CLASSIFIER, "--labels", labels]
