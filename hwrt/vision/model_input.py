@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,19 +43,11 @@ class BatchSizes:
         return [frames[first : first + size] for first in range(0, len(frames), size)]
 
 
-class ModelInput(Protocol):
-    """What fills a request's input."""
+class ModelInput(ABC):
+    """What fills a request's input, whose rows are the places of frames.
 
-    def write(self, request: Request, frames: Sequence[NDArray[Any]]) -> list[Geometry | None]:
-        """Fill the request's input with the frames; where each lies in it, None if not known.
-
-        The request is resized where its input has another number of rows.  Rows beyond the frames
-        stand for zeros.
-        """
-
-
-class _Rows:
-    """The rows of a batch, each the place of one frame."""
+    Any thread may use it, also at the same time, each with a request of its own.
+    """
 
     def __init__(self, spec: TensorSpec, image: tuple[int, ...], sizes: BatchSizes) -> None:
         self._name = spec.name
@@ -63,6 +56,11 @@ class _Rows:
         self._blank = _zeros(spec.quantization, len(image) + 1)
 
     def write(self, request: Request, frames: Sequence[NDArray[Any]]) -> list[Geometry | None]:
+        """Fill the request's input with the frames; where each lies in it, None if not known.
+
+        The request is resized where its input has another number of rows.  Rows beyond the frames
+        stand for zeros.
+        """
         shape = (max(len(frames), self._sizes.least), *self._image)
         tensor = request.inputs[self._name]
         if tensor.shape != shape:
@@ -73,11 +71,12 @@ class _Rows:
             tensor[len(frames) :] = self._blank
         return places
 
+    @abstractmethod
     def _fill(self, frame: NDArray[Any], row: NDArray[Any]) -> Geometry | None:
-        raise NotImplementedError
+        """Write one frame into its row."""
 
 
-class StageInput(_Rows):
+class StageInput(ModelInput):
     """An input that the caller's own preprocess fills."""
 
     def __init__(
@@ -96,7 +95,7 @@ class StageInput(_Rows):
         return place
 
 
-class FrameInput(_Rows):
+class FrameInput(ModelInput):
     """An input of floats, or of integers with a scale, that frames are resized into.
 
     The scale and zero point are folded into the normalisation: nothing lies between the frame and

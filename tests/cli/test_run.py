@@ -45,6 +45,35 @@ def test_the_classes_of_an_image_are_listed_best_first(
     assert ["  0.75  dog", "  0.25  cat"] == out.splitlines()[2:]
 
 
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [([], ["  0.75  dog", "  0.50  cat"]), (["--class-agnostic"], ["  0.75  dog"])],
+)
+def test_class_agnostic_lets_boxes_of_all_classes_suppress_each_other(
+    call: Any,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seeing_request: Any,
+    options: list[str],
+    found: list[str],
+) -> None:
+    two = np.array([[4, 4], [4, 4], [4, 4], [4, 4], [0.25, 0.5], [0.75, 0]], np.float32)
+    monkeypatch.setattr(seeing_request, "answer", lambda _, count: np.stack([two] * count))
+
+    _, out, _ = call("detector.onnx", folder / "b.png", *options)
+
+    assert found == [line[:11] for line in out.splitlines()[2:]]
+
+
+def test_a_head_that_the_model_does_not_have_is_one_line_and_code_2(
+    call: Any, folder: Path
+) -> None:
+    code, _, err = call("detector.onnx", folder / "b.png", "--head", "yolov5")
+
+    assert (2, 1) == (code, err.count("\n"))
+    assert "give head='yolov8'" in err
+
+
 def test_top_limits_the_classes(call: Any, folder: Path, labels: str) -> None:
     options = [*CLASSIFIER, "--labels", labels, "--top", "1"]
 

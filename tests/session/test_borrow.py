@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -118,6 +119,20 @@ def test_close_does_not_wait_for_a_detached_request_but_closes_it() -> None:
     loan.give_back()
 
     assert 1 == model.closed
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_borrows_nothing() -> None:
+    session = session_of(Model())
+    pid = os.fork()
+    if pid == 0:
+        try:
+            session.borrow()
+        except SessionError as exc:
+            os._exit(7 if "fork" in str(exc) else 1)
+        os._exit(0)
+
+    assert 7 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_what_is_borrowed_after_a_replace_is_of_the_new_model() -> None:
