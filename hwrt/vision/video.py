@@ -93,7 +93,10 @@ class Video:
 
 
 class VideoWriter:
-    """Writes frames of one size into an MP4 file, which is there once ``close`` has been called."""
+    """Writes frames of one size into an MP4 file, which is there once ``close`` has been called.
+
+    The format has even sizes only: of an odd one the last row or column is left out.
+    """
 
     def __init__(self, path: Path, *, rate: float) -> None:
         self._cv2 = _opencv()
@@ -141,8 +144,8 @@ class VideoWriter:
         if not self._writer.isOpened():
             self._writer = None
             raise HwrtError(
-                f"the video {str(self._path)!r} can not be written",
-                hint="check the folder, its rights and the space left",
+                f"the video {str(self._path)!r} of {width}x{height} can not be written",
+                hint="check the folder, its rights and the space left; it has at least 2x2 pixels",
             )
 
 
