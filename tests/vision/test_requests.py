@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwrt.errors import BackendFailure, InputError, SessionError
+from hwrt.errors import BackendFailure, InputError, SessionError, UnsupportedModel
 from hwrt.spec import ModelInfo, Quantization, Range
 from hwrt.vision import Classifier
 
@@ -170,3 +170,38 @@ def test_the_channels_of_an_interleaved_quantized_input_have_their_own_scales(
     pipeline(gray(48))
 
     assert [40, 21, 7] == pipeline.session.fed[0][0, 0, 0].tolist()
+
+
+def test_the_channels_of_a_quantized_input_of_16_bits_have_their_own_scales(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    quantization = Quantization((1.0, 2.0, 0.5), (0, 1, 2), 1)
+    info = model_info(dtype=np.int16, quantization=quantization)
+    pipeline = Classifier(fake_session(info, brightness), PLAIN)
+
+    pipeline([gray(8), gray(16)])
+
+    assert [[8, 5, 18], [16, 9, 34]] == pipeline.session.fed[0][:, :, 3, 3].tolist()
+
+
+def test_the_rows_of_a_quantized_input_may_have_their_own_scales(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    quantization = Quantization((1.0, 2.0, 4.0), (0, 0, 0), 1)
+    info = model_info(shape=(None, 3, 8, 3), dtype=np.uint8, quantization=quantization)
+    settings = dataclasses.replace(PLAIN, layout="NHWC", size=(3, 8))
+    pipeline = Classifier(fake_session(info, lambda tensor: np.zeros((1, 2), np.float32)), settings)
+
+    pipeline(gray(48))
+
+    assert [48, 24, 12] == pipeline.session.fed[0][0, :, 5, 1].tolist()
+
+
+def test_a_scale_for_each_image_of_a_batch_is_refused(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    quantization = Quantization((1.0, 2.0), (0, 0), 0)
+    info = model_info(shape=(2, 3, 8, 8), output=(2, 2), dtype=np.uint8, quantization=quantization)
+
+    with pytest.raises(UnsupportedModel, match="a scale for each image"):
+        Classifier(fake_session(info, brightness), PLAIN)
