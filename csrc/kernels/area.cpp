@@ -17,17 +17,18 @@ using std::uint8_t;
 
 // Floats behind a row that may be read and written.
 constexpr ptrdiff_t kSlack = 16;
+// Pixels that are summed in float32; of more, the rounding of each sum would add up.
+constexpr int32_t kMostInFloat32 = 128;
 
 namespace scalar {
 
 void sum_rows(const uint8_t* from, ptrdiff_t row_stride, const AreaTap& tap, ptrdiff_t count,
               float* out) {
   for (ptrdiff_t i = 0; i < count; ++i) {
-    float sum = static_cast<float>(from[i]) * tap.first;
-    for (ptrdiff_t row = 1; row < tap.count; ++row) {
-      const float byte = from[i + row * row_stride];
-      sum += row == tap.count - 1 ? byte * tap.last : byte;
-    }
+    int64_t whole = 0;
+    for (ptrdiff_t row = 1; row < tap.count - 1; ++row) whole += from[i + row * row_stride];
+    float sum = static_cast<float>(from[i]) * tap.first + static_cast<float>(whole);
+    if (tap.count > 1) sum += static_cast<float>(from[i + (tap.count - 1) * row_stride]) * tap.last;
     out[i] = sum;
   }
 }
@@ -38,10 +39,15 @@ void sum_columns(const float* sums, const AreaTap* taps, ptrdiff_t count, int ch
     const AreaTap& tap = taps[x];
     const float* from = sums + channels * tap.begin;
     for (int c = 0; c < channels; ++c) {
-      float sum = from[c] * tap.first;
-      for (ptrdiff_t i = 1; i < tap.count - 1; ++i) sum += from[i * channels + c];
-      if (tap.count > 1) sum += from[(tap.count - 1) * channels + c] * tap.last;
-      levels[c][x] = sum;
+      double sum = static_cast<double>(from[c]) * static_cast<double>(tap.first);
+      for (ptrdiff_t i = 1; i < tap.count - 1; ++i) {
+        sum += static_cast<double>(from[i * channels + c]);
+      }
+      if (tap.count > 1) {
+        sum += static_cast<double>(from[(tap.count - 1) * channels + c]) *
+               static_cast<double>(tap.last);
+      }
+      levels[c][x] = static_cast<float>(sum);
     }
   }
 }

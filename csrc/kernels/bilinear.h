@@ -36,7 +36,7 @@ std::ptrdiff_t bilinear_scratch_size(const BilinearPlan& plan) noexcept;
 // Writes rows first..last of the tensor (plan.rows.count x plan.columns.count) from the frame
 // (plan.rows.source x plan.columns.source).
 //
-// Levels are computed in 16 bits, 7 of them behind the point: at most 0.012 of a level from the
+// Levels are computed in 16 bits, 7 of them behind the point: at most 1/64 of a level from the
 // exact ones and the same on every target; scale and bias are then applied in float32, fused where
 // the target can.  scratch is aligned to 64 bytes.
 void bilinear(const Frame& frame, const BilinearPlan& plan, const Normalisation& normalisation,
