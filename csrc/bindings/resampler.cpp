@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <limits>
 #include <new>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <tuple>
 #include <vector>
@@ -146,7 +146,7 @@ class Resampler {
       data -= 2;
       *reversed = !*reversed;
     } else if (!dense_rows(frame, 1)) {
-      frame = py::array_t<uint8_t, py::array::c_style>::ensure(frame);
+      frame = py::array_t<uint8_t, py::array::c_style>(frame);  // raises where memory is short
       data = static_cast<const uint8_t*>(frame.data());
     }
     return {data, rows_.source, columns_.source, channels_, frame.strides(0)};
@@ -219,7 +219,7 @@ class Resampler {
     for (ptrdiff_t i = 1; i < parts; ++i) {
       try {
         others.emplace_back(part, i);
-      } catch (const std::system_error&) {  // no thread is to be had
+      } catch (const std::exception&) {  // no thread is to be had, or no memory for one
         part(i);
       }
     }
