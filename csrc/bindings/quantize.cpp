@@ -1,6 +1,8 @@
 #include "../kernels/quantize.h"
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "bindings.h"
@@ -27,6 +29,23 @@ struct Channels {
 
   QuantizationStep step(ptrdiff_t channel) const { return {scales[channel], zero_points[channel]}; }
 };
+
+// Raises unless each scale is finite and above 0, and each zero point a value of the integers.
+void check_steps(const Channels& given, const py::array& integers) {
+  const bool is_signed = integers.dtype().kind() == 'i';
+  const int values = 1 << (8 * integers.itemsize()), low = is_signed ? -values / 2 : 0;
+  for (ptrdiff_t i = 0; i < given.channels; ++i) {
+    const auto [scale, zero_point] = given.step(i);
+    if (!(scale > 0.0f && scale <= std::numeric_limits<float>::max())) {
+      throw py::value_error("scales has " + std::to_string(scale) + ", not finite and above 0");
+    }
+    const auto least = static_cast<float>(low), most = static_cast<float>(low + values - 1);
+    if (!(zero_point >= least && zero_point <= most && std::floor(zero_point) == zero_point)) {
+      throw py::value_error("zero_points has " + std::to_string(zero_point) + ", no value of " +
+                            py::str(integers.dtype()).cast<std::string>());
+    }
+  }
+}
 
 Channels checked_channels(const py::array& from, const py::array& to, const py::array& scales,
                           const py::array& zero_points) {
@@ -59,6 +78,7 @@ void run_quantize(const py::array& x, const py::array& scales, const py::array& 
   const Integer integer = checked_integer(out, "out");
   check_array<float>(x, "x", 3);
   const Channels shape = checked_channels(x, out, scales, zero_points);
+  check_steps(shape, out);
   const auto* from = static_cast<const float*>(x.data());
   auto* to = static_cast<char*>(out.mutable_data());
   const ptrdiff_t size = out.itemsize();
@@ -74,6 +94,7 @@ void run_dequantize(const py::array& q, const py::array& scales, const py::array
   const Integer integer = checked_integer(q, "q");
   check_array<float>(out, "out", 3);
   const Channels shape = checked_channels(q, out, scales, zero_points);
+  check_steps(shape, q);
   const auto* from = static_cast<const char*>(q.data());
   auto* to = static_cast<float*>(out.mutable_data());
   const ptrdiff_t size = q.itemsize();

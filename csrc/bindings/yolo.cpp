@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -43,8 +44,8 @@ YoloHead checked_head(const py::array& numbers, bool objectness, float scale, fl
   head.data = numbers.data();
   head.anchors = numbers.shape(1);
   head.classes = numbers.shape(0) - box_numbers;
-  head.number_stride = numbers.strides(0);
-  // NumPy leaves the stride of a dimension of size 1 to chance.
+  // NumPy leaves the strides of an array of size 0, and that of a dimension of size 1, to chance.
+  head.number_stride = head.anchors > 0 ? numbers.strides(0) : size;
   head.anchor_stride = head.anchors > 1 ? numbers.strides(1) : size;
   const bool aligned = reinterpret_cast<std::uintptr_t>(head.data) % size == 0 &&
                        head.number_stride % size == 0 && head.anchor_stride % size == 0;
@@ -58,6 +59,9 @@ YoloHead checked_head(const py::array& numbers, bool objectness, float scale, fl
       throw py::value_error("the numbers of an anchor are " + std::to_string(head.number_stride) +
                             " bytes apart, not " + std::to_string(size));
     }
+  }
+  if (!(scale > 0.0f && scale <= std::numeric_limits<float>::max())) {
+    throw py::value_error("scale is " + std::to_string(scale) + ", not finite and above 0");
   }
   head.objectness = objectness;
   head.scale = scale;

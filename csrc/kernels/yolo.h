@@ -11,7 +11,7 @@ enum class HeadElement { kFloat32, kUint8, kInt8 };
 
 // One image's output.  Number i of anchor a lies at data + i * number_stride + a * anchor_stride
 // (bytes, of any sign), and one of the two strides is the element's size.  Integers stand for
-// (q - zero_point) * scale, computed in float32.
+// (q - zero_point) * scale, computed in float32; scale is finite and above 0.
 //
 // Numbers 0..3 are the box's centre x, centre y, width and height.  The scores of the classes
 // follow, after an objectness by which they are multiplied where there is one.

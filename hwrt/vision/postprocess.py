@@ -13,7 +13,7 @@ from hwrt.errors import InputError
 from hwrt.spec import Quantization
 from hwrt.vision.geometry import Geometry
 from hwrt.vision.kernels import form, softmax_top_k
-from hwrt.vision.quantization import dequantize
+from hwrt.vision.quantization import check_step, dequantize
 from hwrt.vision.results import Detections
 
 __all__ = [
@@ -162,11 +162,14 @@ def _batch(
         raise InputError(
             f"the output is {batch.dtype} {batch.shape}", hint=f"give {expected} of {given}"
         )
-    if quantization is not None and len(quantization.scale) != 1:
-        raise InputError(
-            f"the output has {len(quantization.scale)} scales",
-            hint="dequantize it along its axis, and give the floats",
-        )
+    if quantization is not None:
+        if (len(quantization.scale), len(quantization.zero_point)) != (1, 1):
+            raise InputError(
+                f"the output has {len(quantization.scale)} scales and "
+                f"{len(quantization.zero_point)} zero points",
+                hint="dequantize it along its axis, and give the floats",
+            )
+        check_step(quantization.scale[0], quantization.zero_point[0], batch.dtype)
     return batch
 
 
@@ -182,7 +185,7 @@ def _decode(
     names = _names(batch.shape[1] - (5 if head.objectness else 4), labels)
     scale, zero_point = 1.0, 0.0
     if head.quantization is not None:
-        (scale,), (zero_point, *_) = head.quantization.scale, head.quantization.zero_point
+        (scale,), (zero_point,) = head.quantization.scale, head.quantization.zero_point
     height, width = head.fractions_of or (1, 1)
     most = min(limits.max_det, batch.shape[2])
     boxes, scores = np.empty((most, 4), np.float32), np.empty(most, np.float32)

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from hwrt.errors import InputError
 from hwrt.vision.kernels import form
 
-__all__ = ["dequantize", "quantize"]
+__all__ = ["check_step", "dequantize", "quantize"]
 
 # By NumPy's letters.
 _INTEGERS = {"b": "int8", "B": "uint8", "h": "int16", "H": "uint16"}
@@ -83,6 +83,11 @@ def dequantize(
     if filled is not result:
         result[...] = filled
     return result
+
+
+def check_step(scale: float, zero_point: int, dtype: DTypeLike) -> None:
+    """Raise InputError unless integers of this dtype can have this scale and zero point."""
+    _parameters(scale, zero_point, None, (), _integer(dtype))
 
 
 def _can_fill(out: NDArray[Any], read: NDArray[Any]) -> bool:
