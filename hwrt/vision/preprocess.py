@@ -34,8 +34,11 @@ __all__ = ["IMAGENET_CROP_SCALE", "Layout", "Levels", "crop", "letterbox", "resi
 
 Layout = Literal["NCHW", "NHWC"]
 IMAGENET_CROP_SCALE = 256 / 224
+_LAYOUTS = (None, "NCHW", "NHWC")
 # NumPy's letters for float32, float16, uint8 and int8.
 _ELEMENTS = frozenset("feBb")
+# At this scale the longest frame has too many pixels for the smallest input.
+_MOST_CROP_SCALE = 2.0**56
 
 
 def letterbox(
@@ -57,7 +60,7 @@ def letterbox(
     The sizes are those of Ultralytics' LetterBox: one scale, the smaller of the two; the new size
     rounded (half to even); an odd border pixel at the right and at the bottom.
     """
-    source, target = _views(frame, out, layout)
+    source, target = _views(frame, out, layout, method)
     plan = _letterbox_plan(form(), source.shape, target.shape[:2], method)
     levels = affine(mean, std, scale, zero_point, pad, target.shape[2])
     return plan.run(source, target, levels, bgr, threads)
@@ -77,7 +80,7 @@ def resize(
     threads: int = 1,
 ) -> Geometry:
     """Stretch the whole frame over ``out``; its shape is not kept."""
-    source, target = _views(frame, out, layout)
+    source, target = _views(frame, out, layout, method)
     plan = _resize_plan(form(), source.shape, target.shape[:2], method)
     levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
     return plan.run(source, target, levels, bgr, threads)
@@ -103,13 +106,13 @@ def crop(
     little as can be, 256 / 224 is what ImageNet's networks are judged with (the shorter side to
     256, then the middle 224).
     """
-    source, target = _views(frame, out, layout)
+    source, target = _views(frame, out, layout, method)
     try:
-        fits = 1 <= crop_scale < np.inf
-    except TypeError:
+        fits = 1 <= crop_scale < _MOST_CROP_SCALE
+    except (TypeError, ValueError):  # no number, or several
         fits = False
     if not fits:
-        raise InputError(f"crop_scale is {crop_scale!r}", hint="give a number from 1")
+        raise InputError(f"crop_scale is {crop_scale!r:.80}", hint="give a number from 1")
     plan = _crop_plan(form(), source.shape, target.shape[:2], method, float(crop_scale))
     levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
     return plan.run(source, target, levels, bgr, threads)
@@ -128,8 +131,6 @@ class _Plan:
     def make(
         cls, kernels: Form, channels: int, rows: Span, columns: Span, method: Method, place: _Place
     ) -> _Plan:
-        if method not in METHODS:
-            raise InputError(f"the method is {method!r}", hint=f"give one of {', '.join(METHODS)}")
         geometry = Geometry(
             frame_height=rows.source,
             frame_width=columns.source,
@@ -221,9 +222,11 @@ def _crop_plan(
 
 
 def _views(
-    frame: NDArray[Any], out: NDArray[Any], layout: Layout | None
+    frame: NDArray[Any], out: NDArray[Any], layout: Layout | None, method: Method
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """The frame as (H, W, C) and ``out`` as (h, w, C), which fit each other."""
+    if method not in METHODS:
+        raise InputError(f"the method is {method!r:.80}", hint=f"give one of {', '.join(METHODS)}")
     source, target = _frame(frame), _tensor(out, layout)
     if source.shape[2] > target.shape[2]:
         raise InputError(
@@ -262,10 +265,10 @@ def _tensor(out: NDArray[Any], layout: Layout | None) -> NDArray[Any]:
     image = out[0] if out.ndim == 4 and out.shape[0] == 1 else out
     if image.ndim != 3 or image.size == 0:
         raise InputError(f"out has the shape {out.shape}", hint="give (1, 3, h, w) or (1, h, w, 3)")
-    planar = _is_planar(image.shape, layout)
+    planar = _is_planar(image.shape, layout) if layout in _LAYOUTS else None
     if planar is None:
         raise InputError(
-            f"out has the shape {out.shape} and layout is {layout!r}",
+            f"out has the shape {out.shape} and layout is {layout!r:.80}",
             hint="give 1 or 3 channels, and layout='NCHW' or 'NHWC' where both would fit",
         )
     return image.transpose(1, 2, 0) if planar else image
