@@ -18,9 +18,6 @@ using std::uint16_t;
 using std::uint32_t;
 using std::uint8_t;
 
-// Floats for one value and what is read and written behind it.
-constexpr int kSpare = 17;
-
 char* pixel(const Tensor& tensor, ptrdiff_t y, ptrdiff_t x, int c) {
   return static_cast<char*>(tensor.data) + y * tensor.row_stride + x * tensor.pixel_stride +
          c * tensor.channel_stride;
@@ -49,7 +46,10 @@ void copy_elements(const char* in, ptrdiff_t count, ptrdiff_t size, ptrdiff_t st
 namespace scalar {
 
 void narrow_to_halves(const float* in, ptrdiff_t count, uint16_t* out) {
-  for (ptrdiff_t i = 0; i < count; ++i) out[i] = half_from_float(in[i]);
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    const uint16_t half = half_from_float(in[i]);
+    memcpy(out + i, &half, sizeof half);  // out may be where in is, of another type
+  }
 }
 
 void narrow_to_bytes(const float* in, ptrdiff_t count, float low, float high, uint8_t* out) {
@@ -165,10 +165,10 @@ void fill(const Tensor& tensor, const float values[3], ptrdiff_t first_row, ptrd
   const Variant variant = current_variant();
   const ptrdiff_t size = size_of(tensor.element);
   for (int c = 0; c < tensor.channels; ++c) {
-    float value[kSpare] = {values[c]};
-    narrow(value, 1, tensor.element, variant);
+    float value = values[c];
+    narrow(&value, 1, tensor.element, variant);
     for (ptrdiff_t x = first_column; x < last_column; ++x) {
-      memcpy(pixel(tensor, first_row, x, c), value, static_cast<std::size_t>(size));
+      memcpy(pixel(tensor, first_row, x, c), &value, static_cast<std::size_t>(size));
     }
   }
   // The first row is copied to the others, a run of channels that lie together at once.

@@ -13,7 +13,7 @@ namespace hwrt {
 bool direct_rows(const Tensor& tensor, std::ptrdiff_t y, float* rows[3]) noexcept;
 
 // Stores rows[c][x] as channel c of pixel x of row y, rounded as Normalisation says.  No value is
-// NaN.  The rows are overwritten; each is followed by 64 bytes that may be read and written.
+// NaN.  The rows are overwritten.
 void store_row(float* const rows[3], const Tensor& tensor, std::ptrdiff_t y) noexcept;
 
 // Fills the rectangle of the tensor with values[c] in channel c, converted as store_row does.
