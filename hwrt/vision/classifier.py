@@ -30,9 +30,10 @@ class Classifier(Pipeline[Classification]):
         *,
         frames: str = "rgb",
         preprocess: Preprocess | None = None,
+        threads: int = 1,
         top: int = 5,
     ) -> None:
-        super().__init__(session, settings, frames=frames, preprocess=preprocess)
+        super().__init__(session, settings, frames=frames, preprocess=preprocess, threads=threads)
         self.top = top
         self._output = check_numbers("output", session.outputs)
         if self._output.shape is not None:

@@ -31,8 +31,9 @@ class Custom(Pipeline[Any]):
         postprocess: Postprocess,
         frames: str = "rgb",
         preprocess: Preprocess | None = None,
+        threads: int = 1,
     ) -> None:
-        super().__init__(session, settings, frames=frames, preprocess=preprocess)
+        super().__init__(session, settings, frames=frames, preprocess=preprocess, threads=threads)
         self._postprocess = postprocess
         self._takes_geometry = _takes_geometry(postprocess)
 

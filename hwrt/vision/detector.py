@@ -53,12 +53,13 @@ class Detector(Pipeline[Detections]):
         *,
         frames: str = "rgb",
         preprocess: Preprocess | None = None,
+        threads: int = 1,
         conf: float = 0.25,
         iou: float = 0.45,
         max_det: int = 300,
         class_agnostic: bool = False,
     ) -> None:
-        super().__init__(session, settings, frames=frames, preprocess=preprocess)
+        super().__init__(session, settings, frames=frames, preprocess=preprocess, threads=threads)
         self.conf, self.iou, self.max_det = conf, iou, max_det
         self.class_agnostic = class_agnostic
         self._head = _HEADS[settings.head]

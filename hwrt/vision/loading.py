@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwrt.errors import InputError
+from hwrt.machine.limits import allowed_threads
 from hwrt.spec import ModelInfo
 from hwrt.vision.classifier import Classifier
 from hwrt.vision.custom import Custom, Postprocess
@@ -107,7 +108,8 @@ def load(
     check_frames(frames, None if preprocess else settings)
     load_arguments["shapes"] = _shapes_of_size(info, given_shapes, settings, batch)
     session = loading.load(model, **load_arguments)
-    own: dict[str, Any] = {"frames": frames, "preprocess": preprocess}
+    threads = load_arguments.get("threads") or allowed_threads()
+    own: dict[str, Any] = {"frames": frames, "preprocess": preprocess, "threads": threads}
     try:
         if postprocess is not None:
             return Custom(session, settings, postprocess=postprocess, **own)

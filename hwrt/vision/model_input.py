@@ -104,7 +104,13 @@ class FrameInput(ModelInput):
     """
 
     def __init__(
-        self, spec: TensorSpec, settings: Settings, sizes: BatchSizes, *, frames: str
+        self,
+        spec: TensorSpec,
+        settings: Settings,
+        sizes: BatchSizes,
+        *,
+        frames: str,
+        threads: int,
     ) -> None:
         super().__init__(spec, settings.image, sizes)
         self._settings = settings
@@ -113,6 +119,7 @@ class FrameInput(ModelInput):
             "std": settings.std,
             "bgr": frames != "gray" and frames != settings.colour,
             "layout": settings.layout,
+            "threads": threads,
         }
         self._indirect: Quantization | None = None
         self._kept = threading.local()

@@ -63,7 +63,8 @@ class Pipeline(ABC, Generic[ResultT]):
 
     It owns the session: ``close`` (or the end of a ``with``) closes both.  Any thread may call it,
     also at the same time: each call borrows a request of the session's pool, writes the frame into
-    its input and reads its output where they lie.
+    its input and reads its output where they lie.  At most so many ``threads`` prepare a large
+    frame.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Pipeline(ABC, Generic[ResultT]):
         *,
         frames: str = "rgb",
         preprocess: Preprocess | None = None,
+        threads: int = 1,
     ) -> None:
         check_frames(frames, None if preprocess else settings)
         self.session = session
@@ -81,7 +83,7 @@ class Pipeline(ABC, Generic[ResultT]):
         self._is_checked = preprocess is None
         spec = _only_input(session.inputs)
         self._sizes = BatchSizes(spec, _bound(session.plan, spec.name))
-        self._input = _model_input(spec, settings, self._sizes, frames, preprocess)
+        self._input = _model_input(spec, settings, self._sizes, frames, preprocess, threads)
 
     @overload
     def __call__(self, frame: Frame, *, roi: Region | None = None) -> ResultT: ...
@@ -222,9 +224,11 @@ def _model_input(
     sizes: BatchSizes,
     frames: str,
     preprocess: Preprocess | None,
+    threads: int,
 ) -> ModelInput:
     if preprocess is None:
-        return FrameInput(check_numbers("input", (spec,)), settings, sizes, frames=frames)
+        numbers = check_numbers("input", (spec,))
+        return FrameInput(numbers, settings, sizes, frames=frames, threads=threads)
     fixed: Shape = (spec.shape or (None,))[1:]
     image = tuple(size for size in fixed if size is not None)
     return StageInput(spec, settings.image if None in fixed else image, sizes, preprocess)

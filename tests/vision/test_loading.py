@@ -9,7 +9,7 @@ import pytest
 from hwrt import loading
 from hwrt.errors import InputError, UnsupportedModel
 from hwrt.spec import ModelInfo, Range
-from hwrt.vision import Classifier, Detector, load
+from hwrt.vision import Classifier, Detector, load, resize
 
 MakeInfo = Callable[..., ModelInfo]
 MakeSession = Callable[..., Any]
@@ -149,3 +149,21 @@ def test_a_session_that_does_not_fit_is_closed(opened: Any) -> None:
         load("model.onnx", **{**ARGUMENTS, "labels": ["one"]})
 
     assert calls[0]["session"].closed
+
+
+@pytest.mark.parametrize(("given", "expected"), [({"threads": 3}, 3), ({}, 2)])
+def test_large_frames_are_prepared_by_the_threads_that_the_load_allows(
+    opened: Any, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], expected: int
+) -> None:
+    opened()
+    asked: list[int] = []
+
+    def noted(*arrays: Any, threads: int, **steps: Any) -> Any:
+        asked.append(threads)
+        return resize(*arrays, threads=threads, **steps)
+
+    monkeypatch.setattr("hwrt.vision.model_input.resize", noted)
+    monkeypatch.setattr("hwrt.vision.loading.allowed_threads", lambda: 2)
+    load("model.onnx", **ARGUMENTS, **given)(RED)
+
+    assert [expected] == asked
