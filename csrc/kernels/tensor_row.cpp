@@ -23,24 +23,30 @@ char* pixel(const Tensor& tensor, ptrdiff_t y, ptrdiff_t x, int c) {
          c * tensor.channel_stride;
 }
 
-// Elements of `size` bytes, one after the other, to places `stride` bytes apart.
-void scatter(const void* in, ptrdiff_t count, ptrdiff_t size, char* out, ptrdiff_t stride) {
-  if (stride == size) {
+// Copies elements of kSize bytes from places in_stride bytes apart to others out_stride apart; a
+// constant size, so that each is one move and no call.
+template <std::size_t kSize>
+void copy_sized(const char* in, ptrdiff_t in_stride, ptrdiff_t count, char* out,
+                ptrdiff_t out_stride) {
+  for (ptrdiff_t i = 0; i < count; ++i) memcpy(out + i * out_stride, in + i * in_stride, kSize);
+}
+
+void copy_elements(const char* in, ptrdiff_t in_stride, ptrdiff_t count, ptrdiff_t size, char* out,
+                   ptrdiff_t out_stride) {
+  if (in_stride == size && out_stride == size) {
     memcpy(out, in, static_cast<std::size_t>(count * size));
-    return;
-  }
-  const char* from = static_cast<const char*>(in);
-  for (ptrdiff_t i = 0; i < count; ++i) {
-    memcpy(out + i * stride, from + i * size, static_cast<std::size_t>(size));
+  } else if (size == 4) {
+    copy_sized<4>(in, in_stride, count, out, out_stride);
+  } else if (size == 2) {
+    copy_sized<2>(in, in_stride, count, out, out_stride);
+  } else {
+    copy_sized<1>(in, in_stride, count, out, out_stride);
   }
 }
 
-// Elements of `size` bytes from places `stride` bytes apart to others that are.
-void copy_elements(const char* in, ptrdiff_t count, ptrdiff_t size, ptrdiff_t stride, char* out) {
-  if (stride == size) return scatter(in, count, size, out, size);
-  for (ptrdiff_t i = 0; i < count; ++i) {
-    memcpy(out + i * stride, in + i * stride, static_cast<std::size_t>(size));
-  }
+// Elements of `size` bytes, one after the other, to places `stride` bytes apart.
+void scatter(const void* in, ptrdiff_t count, ptrdiff_t size, char* out, ptrdiff_t stride) {
+  copy_elements(static_cast<const char*>(in), size, count, size, out, stride);
 }
 
 namespace scalar {
@@ -167,18 +173,21 @@ void fill(const Tensor& tensor, const float values[3], ptrdiff_t first_row, ptrd
   for (int c = 0; c < tensor.channels; ++c) {
     float value = values[c];
     narrow(&value, 1, tensor.element, variant);
-    for (ptrdiff_t x = first_column; x < last_column; ++x) {
-      memcpy(pixel(tensor, first_row, x, c), &value, static_cast<std::size_t>(size));
-    }
+    copy_elements(reinterpret_cast<const char*>(&value), 0, width, size,
+                  pixel(tensor, first_row, first_column, c), tensor.pixel_stride);
   }
   // The first row is copied to the others, a run of channels that lie together at once.
   const bool pixels =
       tensor.channel_stride == size && tensor.pixel_stride == tensor.channels * size;
-  for (ptrdiff_t y = first_row + 1; y < last_row; ++y) {
-    for (int c = 0; c < (pixels ? 1 : tensor.channels); ++c) {
-      copy_elements(pixel(tensor, first_row, first_column, c), width,
-                    pixels ? tensor.pixel_stride : size, tensor.pixel_stride,
-                    pixel(tensor, y, first_column, c));
+  for (int c = 0; c < (pixels ? 1 : tensor.channels); ++c) {
+    const char* from = pixel(tensor, first_row, first_column, c);
+    for (ptrdiff_t y = first_row + 1; y < last_row; ++y) {
+      char* to = pixel(tensor, y, first_column, c);
+      if (pixels) {
+        memcpy(to, from, static_cast<std::size_t>(width * tensor.pixel_stride));
+      } else {
+        copy_elements(from, tensor.pixel_stride, width, size, to, tensor.pixel_stride);
+      }
     }
   }
 }
