@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from pybind11.setup_helpers import Pybind11Extension
+from pybind11.setup_helpers import ParallelCompile, Pybind11Extension
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
@@ -22,6 +22,9 @@ class BuildPyAfresh(build_py):
             shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
 
+
+# As many files at once as there are CPUs, or as HWRT_BUILD_JOBS says.
+ParallelCompile("HWRT_BUILD_JOBS").install()
 
 setup(
     cmdclass={"build_py": BuildPyAfresh},
