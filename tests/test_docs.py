@@ -38,7 +38,8 @@ def test_every_environment_variable_is_in_the_table() -> None:
         ROOT / "setup.py",
         ROOT / "tests" / "conftest.py",
     ]
-    pattern = re.compile(r"""(?:environ\.get\(|environ\[|getenv\(|environment\.get\()["'](\w+)""")
+    reads = r"environ\.get\(|environ\[|getenv\(|environment\.get\(|ParallelCompile\("
+    pattern = re.compile(rf"""(?:{reads})["'](\w+)""")
     used = {name for path in sources for name in pattern.findall(path.read_text(encoding="utf-8"))}
     told = set(re.findall(r"^\| `(\w+)` \|", read("install.md"), re.MULTILINE))
 
