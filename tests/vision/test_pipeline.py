@@ -10,31 +10,14 @@ import pytest
 from hwrt.errors import InputError, UnsupportedModel
 from hwrt.spec import ModelInfo, TensorSpec
 from hwrt.vision import Classifier, Detector
-from hwrt.vision.settings import Settings
+
+from .two_classes import CLASSIFY, one_box
+from .two_classes import DETECT as TWO_CLASSES
 
 MakeInfo = Callable[..., ModelInfo]
 MakeSession = Callable[..., Any]
 
-CLASSIFY = Settings(
-    task="classify",
-    labels=("cat", "dog"),
-    colour="rgb",
-    mean=(0.0,),
-    std=(1.0,),
-    resize="stretch",
-    size=(8, 8),
-    layout="NCHW",
-)
-DETECT = Settings(
-    task="detect",
-    labels=("cat", "dog"),
-    colour="rgb",
-    mean=(0.0,),
-    std=(255.0,),
-    resize="letterbox",
-    size=(8, 8),
-    layout="NCHW",
-)
+DETECT = replace(TWO_CLASSES, std=(255.0,))
 RED = np.full((8, 8, 3), (250, 20, 10), dtype=np.uint8)
 BLUE = np.full((8, 8, 3), (10, 20, 250), dtype=np.uint8)
 
@@ -42,12 +25,6 @@ BLUE = np.full((8, 8, 3), (10, 20, 250), dtype=np.uint8)
 def redness(tensor: np.ndarray) -> np.ndarray:
     """Two logits an image: how blue it is, how red it is."""
     return tensor[:, [2, 0]].mean(axis=(2, 3)) / 10
-
-
-def one_box(tensor: np.ndarray) -> np.ndarray:
-    """A box over the middle of each image, of the class 1."""
-    anchor = np.array([4, 4, 4, 4, 0.25, 0.75], dtype=np.float32)
-    return np.repeat(anchor[None, :, None], len(tensor), axis=0)
 
 
 @pytest.fixture
@@ -116,7 +93,7 @@ def test_softmax_false_takes_the_outputs_as_scores(
     model_info: MakeInfo, fake_session: MakeSession
 ) -> None:
     session = fake_session(model_info(), lambda _: np.array([[0.5, 0.75]], np.float32))
-    settings = Settings(**{**vars(CLASSIFY), "softmax": False})
+    settings = replace(CLASSIFY, softmax=False)
 
     assert [0.75, 0.5] == Classifier(session, settings)(RED).scores.tolist()
 
@@ -147,7 +124,7 @@ def test_bgr_frames_are_turned_for_an_rgb_model(
 def test_rgb_frames_are_turned_for_a_bgr_model(
     model_info: MakeInfo, fake_session: MakeSession
 ) -> None:
-    settings = Settings(**{**vars(CLASSIFY), "colour": "bgr"})
+    settings = replace(CLASSIFY, colour="bgr")
 
     assert "cat" == Classifier(fake_session(model_info(), redness), settings)(RED).labels[0]
 
@@ -155,7 +132,7 @@ def test_rgb_frames_are_turned_for_a_bgr_model(
 def test_bgr_frames_stay_as_they_are_for_a_bgr_model(
     model_info: MakeInfo, fake_session: MakeSession
 ) -> None:
-    settings = Settings(**{**vars(CLASSIFY), "colour": "bgr"})
+    settings = replace(CLASSIFY, colour="bgr")
     pipeline = Classifier(fake_session(model_info(), redness), settings, frames="bgr")
 
     assert "dog" == pipeline(RED).labels[0]
@@ -175,14 +152,14 @@ def test_an_interleaved_model_is_fed_its_layout(
     session = fake_session(
         model_info(shape=(None, 8, 8, 3)), lambda tensor: tensor[:, 0, 0, [2, 0]]
     )
-    settings = Settings(**{**vars(CLASSIFY), "layout": "NHWC"})
+    settings = replace(CLASSIFY, layout="NHWC")
 
     assert "dog" == Classifier(session, settings)(RED).labels[0]
 
 
 def test_crop_feeds_the_middle(model_info: MakeInfo, fake_session: MakeSession) -> None:
     session = fake_session(model_info(), redness)
-    settings = Settings(**{**vars(CLASSIFY), "resize": "crop", "crop_scale": 1.0})
+    settings = replace(CLASSIFY, resize="crop", crop_scale=1.0)
     frame = np.zeros((8, 16, 3), np.uint8)
     frame[:, 4:12] = 9
 
@@ -260,7 +237,7 @@ def test_frames_of_a_later_version_are_refused(
 
 def test_a_gray_model_asks_for_gray_frames(model_info: MakeInfo, fake_session: MakeSession) -> None:
     session = fake_session(model_info(shape=(None, 1, 8, 8)), redness)
-    settings = Settings(**{**vars(CLASSIFY), "channels": 1})
+    settings = replace(CLASSIFY, channels=1)
 
     with pytest.raises(InputError, match="frames='gray'"):
         Classifier(session, settings)

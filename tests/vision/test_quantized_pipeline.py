@@ -12,31 +12,14 @@ import pytest
 from hwrt.errors import UnsupportedModel
 from hwrt.spec import ModelInfo, Quantization
 from hwrt.vision import Classifier, Detector
-from hwrt.vision.settings import Settings
+
+from .two_classes import CLASSIFY
+from .two_classes import DETECT as TWO_CLASSES
 
 MakeInfo = Callable[..., ModelInfo]
 MakeSession = Callable[..., Any]
 
-CLASSIFY = Settings(
-    task="classify",
-    labels=("cat", "dog"),
-    colour="rgb",
-    mean=(0.0,),
-    std=(1.0,),
-    resize="stretch",
-    size=(8, 8),
-    layout="NCHW",
-)
-DETECT = Settings(
-    task="detect",
-    labels=("cat", "dog"),
-    colour="rgb",
-    mean=(0.0,),
-    std=(255.0,),
-    resize="letterbox",
-    size=(8, 8),
-    layout="NCHW",
-)
+DETECT = dataclasses.replace(TWO_CLASSES, std=(255.0,))
 RED = np.full((8, 8, 3), (250, 20, 10), dtype=np.uint8)
 
 
