@@ -129,7 +129,7 @@ ptrdiff_t run_nms(const py::array& order, const py::array& boxes, const py::arra
     }
   }
   const py::gil_scoped_release released;
-  KeptBoxes keeper(scratch(kept_boxes_size(most)), most, iou);
+  KeptBoxes keeper(scratch(kept_boxes_size(most)), iou);
   for (ptrdiff_t i = 0; i < count && keeper.count() < most; ++i) {
     const ptrdiff_t place = keeper.count();
     if (keeper.offer(corners[numbers[i]], group[numbers[i]])) out[place] = numbers[i];

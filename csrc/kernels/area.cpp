@@ -20,6 +20,16 @@ constexpr ptrdiff_t kSlack = 16;
 // Pixels that are summed in float32; of more, the rounding of each sum would add up.
 constexpr int32_t kMostInFloat32 = 128;
 
+struct Variant {
+  // out[i] = the tap's sum over rows that begin at from, row_stride bytes apart.
+  void (*sum_rows)(const uint8_t* from, ptrdiff_t row_stride, const AreaTap& tap, ptrdiff_t count,
+                   float* out);
+  // levels[c][x] = tap x's sum over the pixels of the row.
+  void (*sum_columns)(const float* sums, const AreaTap* taps, ptrdiff_t count, int channels,
+                      float* const levels[3]);
+  void (*normalise)(const float* in, ptrdiff_t count, float scale, float bias, float* out);
+};
+
 namespace scalar {
 
 void sum_rows(const uint8_t* from, ptrdiff_t row_stride, const AreaTap& tap, ptrdiff_t count,
@@ -56,60 +66,12 @@ void normalise(const float* in, ptrdiff_t count, float scale, float bias, float*
   for (ptrdiff_t i = 0; i < count; ++i) out[i] = in[i] * scale + bias;
 }
 
+constexpr Variant kVariant{sum_rows, sum_columns, normalise};
+
 }  // namespace scalar
 
-#if defined(HWRT_X86)
-HWRT_TARGET_BEGIN(sse4)
-namespace sse4 {
-#include "lanes/sse4.inc"
-#include "lanes/sse4_levels.inc"
-#include "passes/area.inc"
-}  // namespace sse4
-HWRT_TARGET_END
-
-HWRT_TARGET_BEGIN(avx2)
-namespace avx2 {
-#include "lanes/avx2.inc"
-#include "lanes/avx2_levels.inc"
-#include "passes/area.inc"
-}  // namespace avx2
-HWRT_TARGET_END
-#elif defined(HWRT_ARM)
-HWRT_TARGET_BEGIN(neon)
-namespace neon {
-#include "lanes/neon.inc"
-#include "lanes/neon_levels.inc"
-#include "passes/area.inc"
-}  // namespace neon
-HWRT_TARGET_END
-#endif
-
-struct Variant {
-  // out[i] = the tap's sum over rows that begin at from, row_stride bytes apart.
-  void (*sum_rows)(const uint8_t* from, ptrdiff_t row_stride, const AreaTap& tap, ptrdiff_t count,
-                   float* out);
-  // levels[c][x] = tap x's sum over the pixels of the row.
-  void (*sum_columns)(const float* sums, const AreaTap* taps, ptrdiff_t count, int channels,
-                      float* const levels[3]);
-  void (*normalise)(const float* in, ptrdiff_t count, float scale, float bias, float* out);
-};
-
-Variant current_variant() {
-  switch (current_target()) {
-#if defined(HWRT_X86)
-    case Target::kAvx512:
-    case Target::kAvx2:
-      return {avx2::sum_rows, avx2::sum_columns, avx2::normalise};
-    case Target::kSse4:
-      return {sse4::sum_rows, sse4::sum_columns, sse4::normalise};
-#elif defined(HWRT_ARM)
-    case Target::kNeon:
-      return {neon::sum_rows, neon::sum_columns, neon::normalise};
-#endif
-    default:
-      return {scalar::sum_rows, scalar::sum_columns, scalar::normalise};
-  }
-}
+#define HWRT_PASSES "passes/area.inc"
+#include "each_target.inc"
 
 ptrdiff_t row_size(ptrdiff_t count) { return (count + kSlack + 15) / 16 * 16; }
 

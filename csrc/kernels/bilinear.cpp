@@ -57,6 +57,22 @@ struct Halving {
   uint8_t order[16];  // as sum_pairs takes it
 };
 
+struct Variant {
+  // out[i] = levels of the bytes a[i] and b[i], blended.
+  void (*blend_rows)(const uint8_t* a, const uint8_t* b, int16_t weight, ptrdiff_t count,
+                     int16_t* out);
+  // The same for the pixel at each offset and its right neighbour, in a place of its own.
+  void (*blend_places)(const Rows& rows, int16_t weight, const int32_t* offsets, ptrdiff_t count,
+                       int16_t* out);
+  // The planes' rows from the levels of a row.
+  void (*blend_columns)(const int16_t* levels, const Columns& columns, const Planes& planes);
+  // The same at once from two rows, of which each pixel is an even blend; a and b begin at the
+  // first byte that is used.  The planes' scales are for four times a level.  False where it can
+  // not.
+  bool (*sum_columns)(const Rows& rows, const Halving& halving, ptrdiff_t count,
+                      const Planes& planes);
+};
+
 namespace scalar {
 
 int16_t level(uint8_t byte) { return static_cast<int16_t>(byte << 7); }
@@ -93,66 +109,12 @@ void blend_columns(const int16_t* levels, const Columns& columns, const Planes& 
 // The reference has one way for all ratios.
 bool sum_columns(const Rows&, const Halving&, ptrdiff_t, const Planes&) { return false; }
 
+constexpr Variant kVariant{blend_rows, blend_places, blend_columns, sum_columns};
+
 }  // namespace scalar
 
-#if defined(HWRT_X86)
-HWRT_TARGET_BEGIN(sse4)
-namespace sse4 {
-#include "lanes/sse4.inc"
-#include "lanes/sse4_levels.inc"
-#include "passes/bilinear.inc"
-}  // namespace sse4
-HWRT_TARGET_END
-
-HWRT_TARGET_BEGIN(avx2)
-namespace avx2 {
-#include "lanes/avx2.inc"
-#include "lanes/avx2_levels.inc"
-#include "passes/bilinear.inc"
-}  // namespace avx2
-HWRT_TARGET_END
-#elif defined(HWRT_ARM)
-HWRT_TARGET_BEGIN(neon)
-namespace neon {
-#include "lanes/neon.inc"
-#include "lanes/neon_levels.inc"
-#include "passes/bilinear.inc"
-}  // namespace neon
-HWRT_TARGET_END
-#endif
-
-struct Variant {
-  // out[i] = levels of the bytes a[i] and b[i], blended.
-  void (*blend_rows)(const uint8_t* a, const uint8_t* b, int16_t weight, ptrdiff_t count,
-                     int16_t* out);
-  // The same for the pixel at each offset and its right neighbour, in a place of its own.
-  void (*blend_places)(const Rows& rows, int16_t weight, const int32_t* offsets, ptrdiff_t count,
-                       int16_t* out);
-  // The planes' rows from the levels of a row.
-  void (*blend_columns)(const int16_t* levels, const Columns& columns, const Planes& planes);
-  // The same at once from two rows, of which each pixel is an even blend; a and b begin at the
-  // first byte that is used.  The planes' scales are for four times a level.  False where it can
-  // not.
-  bool (*sum_columns)(const Rows& rows, const Halving& halving, ptrdiff_t count,
-                      const Planes& planes);
-};
-
-Variant current_variant() {
-  switch (current_target()) {
-#if defined(HWRT_X86)
-    case Target::kAvx512:
-    case Target::kAvx2:
-      return {avx2::blend_rows, avx2::blend_places, avx2::blend_columns, avx2::sum_columns};
-    case Target::kSse4:
-      return {sse4::blend_rows, sse4::blend_places, sse4::blend_columns, sse4::sum_columns};
-#elif defined(HWRT_ARM)
-    case Target::kNeon:
-      return {neon::blend_rows, neon::blend_places, neon::blend_columns, neon::sum_columns};
-#endif
-    default:
-      return {scalar::blend_rows, scalar::blend_places, scalar::blend_columns, scalar::sum_columns};
-  }
-}
+#define HWRT_PASSES "passes/bilinear.inc"
+#include "each_target.inc"
 
 bool far_apart(const Span& columns) { return columns.source >= kFarApart * columns.target; }
 

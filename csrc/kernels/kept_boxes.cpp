@@ -49,6 +49,8 @@ Candidate in_float32(const Box& box) {
           static_cast<float>(c[3]), static_cast<float>(area), static_cast<float>(margin)};
 }
 
+using Variant = KeptBoxes::AnyOverlaps;
+
 namespace scalar {
 
 bool any_overlaps(const Block& block, const Box& box, const Candidate&, double iou) {
@@ -58,47 +60,12 @@ bool any_overlaps(const Block& block, const Box& box, const Candidate&, double i
   return false;
 }
 
+constexpr Variant kVariant = any_overlaps;
+
 }  // namespace scalar
 
-#if defined(HWRT_X86)
-HWRT_TARGET_BEGIN(sse4)
-namespace sse4 {
-#include "lanes/sse4.inc"
-#include "passes/kept_boxes.inc"
-}  // namespace sse4
-HWRT_TARGET_END
-
-HWRT_TARGET_BEGIN(avx2)
-namespace avx2 {
-#include "lanes/avx2.inc"
-#include "passes/kept_boxes.inc"
-}  // namespace avx2
-HWRT_TARGET_END
-#elif defined(HWRT_ARM)
-HWRT_TARGET_BEGIN(neon)
-namespace neon {
-#include "lanes/neon.inc"
-#include "passes/kept_boxes.inc"
-}  // namespace neon
-HWRT_TARGET_END
-#endif
-
-KeptBoxes::AnyOverlaps current_variant() {
-  switch (current_target()) {
-#if defined(HWRT_X86)
-    case Target::kAvx512:
-    case Target::kAvx2:
-      return avx2::any_overlaps;
-    case Target::kSse4:
-      return sse4::any_overlaps;
-#elif defined(HWRT_ARM)
-    case Target::kNeon:
-      return neon::any_overlaps;
-#endif
-    default:
-      return scalar::any_overlaps;
-  }
-}
+#define HWRT_PASSES "passes/kept_boxes.inc"
+#include "each_target.inc"
 
 }  // namespace
 
@@ -106,9 +73,8 @@ ptrdiff_t kept_boxes_size(ptrdiff_t capacity) noexcept {
   return capacity * ptrdiff_t{sizeof(Block)};  // each box may be of a group of its own
 }
 
-KeptBoxes::KeptBoxes(void* memory, ptrdiff_t capacity, double iou) noexcept
+KeptBoxes::KeptBoxes(void* memory, double iou) noexcept
     : blocks_(static_cast<Block*>(memory)), iou_(iou), any_overlaps_(current_variant()) {
-  static_cast<void>(capacity);
   for (int32_t& first : first_) first = -1;
 }
 

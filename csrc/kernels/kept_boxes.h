@@ -16,11 +16,11 @@ struct Box {
 // group is above the threshold: shared > iou * (area + area - shared), in double precision.  A box
 // without area, or whose corners are exchanged, overlaps nothing.
 //
-// The memory is the caller's: kept_boxes_size(capacity) bytes, aligned to 64.  One thread at a
-// time.
+// The memory is the caller's: kept_boxes_size(capacity) bytes for that many kept boxes, aligned to
+// 64.  One thread at a time.
 class KeptBoxes {
  public:
-  KeptBoxes(void* memory, std::ptrdiff_t capacity, double iou) noexcept;
+  KeptBoxes(void* memory, double iou) noexcept;
 
   // True, and then it is kept, unless a kept one of the group overlaps it.  No corner is NaN; fewer
   // than capacity are kept.

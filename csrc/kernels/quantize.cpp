@@ -22,6 +22,13 @@ using std::uint8_t;
 // Added to a small number, 1.5 * 2**23 rounds it to a whole one, halves to the even.
 constexpr float kRounder = 12582912.0f;
 
+struct Variant {
+  void (*quantize_bytes)(const float* x, ptrdiff_t count, QuantizationStep step, float low,
+                         float high, uint8_t* out);
+  void (*dequantize_bytes)(const uint8_t* q, ptrdiff_t count, QuantizationStep step, bool is_signed,
+                           float* out);
+};
+
 namespace scalar {
 
 // The integer as a whole number, held within low..high before the zero point is added.
@@ -60,60 +67,12 @@ void dequantize_bytes(const uint8_t* q, ptrdiff_t count, QuantizationStep step, 
   dequantize(q, count, step, out);
 }
 
+constexpr Variant kVariant{quantize_bytes, dequantize_bytes};
+
 }  // namespace scalar
 
-#if defined(HWRT_X86)
-HWRT_TARGET_BEGIN(sse4)
-namespace sse4 {
-#include "lanes/sse4.inc"
-#include "lanes/sse4_bytes.inc"
-#include "lanes/sse4_narrow.inc"
-#include "passes/quantize.inc"
-}  // namespace sse4
-HWRT_TARGET_END
-
-HWRT_TARGET_BEGIN(avx2)
-namespace avx2 {
-#include "lanes/avx2.inc"
-#include "lanes/avx2_bytes.inc"
-#include "lanes/avx2_narrow.inc"
-#include "passes/quantize.inc"
-}  // namespace avx2
-HWRT_TARGET_END
-#elif defined(HWRT_ARM)
-HWRT_TARGET_BEGIN(neon)
-namespace neon {
-#include "lanes/neon.inc"
-#include "lanes/neon_bytes.inc"
-#include "lanes/neon_narrow.inc"
-#include "passes/quantize.inc"
-}  // namespace neon
-HWRT_TARGET_END
-#endif
-
-struct Variant {
-  void (*quantize_bytes)(const float* x, ptrdiff_t count, QuantizationStep step, float low,
-                         float high, uint8_t* out);
-  void (*dequantize_bytes)(const uint8_t* q, ptrdiff_t count, QuantizationStep step, bool is_signed,
-                           float* out);
-};
-
-Variant current_variant() {
-  switch (current_target()) {
-#if defined(HWRT_X86)
-    case Target::kAvx512:
-    case Target::kAvx2:
-      return {avx2::quantize_bytes, avx2::dequantize_bytes};
-    case Target::kSse4:
-      return {sse4::quantize_bytes, sse4::dequantize_bytes};
-#elif defined(HWRT_ARM)
-    case Target::kNeon:
-      return {neon::quantize_bytes, neon::dequantize_bytes};
-#endif
-    default:
-      return {scalar::quantize_bytes, scalar::dequantize_bytes};
-  }
-}
+#define HWRT_PASSES "passes/quantize.inc"
+#include "each_target.inc"
 
 struct Limits {
   float low, high;

@@ -99,6 +99,16 @@ struct Best {
   }
 };
 
+// Leaves the k best in best, best first, their keys being the logits with NaN as -inf.
+using Select = void (*)(const float* row, ptrdiff_t count, Best best);
+// The sum of exp(x - max) over the row; max is finite and no logit is higher.
+using SumExp = double (*)(const float* row, ptrdiff_t count, float max);
+
+struct Variant {
+  Select select;
+  SumExp sum_exp;
+};
+
 namespace scalar {
 
 void select(const float* row, ptrdiff_t count, Best best) {
@@ -113,57 +123,12 @@ double sum_exp(const float* row, ptrdiff_t count, float max) {
   return total;
 }
 
+constexpr Variant kVariant{select, sum_exp};
+
 }  // namespace scalar
 
-#if defined(HWRT_X86)
-HWRT_TARGET_BEGIN(sse4)
-namespace sse4 {
-#include "lanes/sse4.inc"
-#include "passes/softmax_top_k.inc"
-}  // namespace sse4
-HWRT_TARGET_END
-
-HWRT_TARGET_BEGIN(avx2)
-namespace avx2 {
-#include "lanes/avx2.inc"
-#include "passes/softmax_top_k.inc"
-}  // namespace avx2
-HWRT_TARGET_END
-#elif defined(HWRT_ARM)
-HWRT_TARGET_BEGIN(neon)
-namespace neon {
-#include "lanes/neon.inc"
-#include "passes/softmax_top_k.inc"
-}  // namespace neon
-HWRT_TARGET_END
-#endif
-
-// Leaves the k best in best, best first, their keys being the logits with NaN as -inf.
-using Select = void (*)(const float* row, ptrdiff_t count, Best best);
-// The sum of exp(x - max) over the row; max is finite and no logit is higher.
-using SumExp = double (*)(const float* row, ptrdiff_t count, float max);
-
-struct Variant {
-  Select select;
-  SumExp sum_exp;
-};
-
-Variant current_variant() {
-  switch (current_target()) {
-#if defined(HWRT_X86)
-    case Target::kAvx512:  // 1.1x at 1000 classes over AVX2: not worth a variant
-    case Target::kAvx2:
-      return {avx2::select, avx2::sum_exp};
-    case Target::kSse4:
-      return {sse4::select, sse4::sum_exp};
-#elif defined(HWRT_ARM)
-    case Target::kNeon:
-      return {neon::select, neon::sum_exp};
-#endif
-    default:
-      return {scalar::select, scalar::sum_exp};
-  }
-}
+#define HWRT_PASSES "passes/softmax_top_k.inc"
+#include "each_target.inc"
 
 // Turns the row's best keys into probabilities.
 void weigh(const float* row, ptrdiff_t count, Best best, SumExp sum_exp) {

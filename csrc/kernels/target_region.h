@@ -8,6 +8,10 @@
 #ifndef HWRT_CSRC_KERNELS_TARGET_REGION_H_
 #define HWRT_CSRC_KERNELS_TARGET_REGION_H_
 
+#include <cstdint>
+#include <cstring>
+
+#include "half.h"
 #include "target.h"
 
 #if defined(HWRT_X86)

@@ -49,6 +49,13 @@ void scatter(const void* in, ptrdiff_t count, ptrdiff_t size, char* out, ptrdiff
   copy_elements(static_cast<const char*>(in), size, count, size, out, stride);
 }
 
+struct Variant {
+  void (*narrow_to_halves)(const float* in, ptrdiff_t count, uint16_t* out);
+  void (*narrow_to_bytes)(const float* in, ptrdiff_t count, float low, float high, uint8_t* out);
+  // Rows of elements of size 1, 2 or 4 as pixels of three channels, one after the other.
+  void (*interleave)(const void* const rows[3], ptrdiff_t count, ptrdiff_t size, void* out);
+};
+
 namespace scalar {
 
 void narrow_to_halves(const float* in, ptrdiff_t count, uint16_t* out) {
@@ -71,60 +78,12 @@ void interleave(const void* const rows[3], ptrdiff_t count, ptrdiff_t size, void
   }
 }
 
+constexpr Variant kVariant{narrow_to_halves, narrow_to_bytes, interleave};
+
 }  // namespace scalar
 
-#if defined(HWRT_X86)
-HWRT_TARGET_BEGIN(sse4)
-namespace sse4 {
-#include "lanes/sse4.inc"
-#include "lanes/sse4_narrow.inc"
-#include "lanes/x86_interleave.inc"
-#include "passes/tensor_row.inc"
-}  // namespace sse4
-HWRT_TARGET_END
-
-HWRT_TARGET_BEGIN(avx2)
-namespace avx2 {
-#include "lanes/avx2.inc"
-#include "lanes/avx2_narrow.inc"
-#include "lanes/x86_interleave.inc"
-#include "passes/tensor_row.inc"
-}  // namespace avx2
-HWRT_TARGET_END
-#elif defined(HWRT_ARM)
-HWRT_TARGET_BEGIN(neon)
-namespace neon {
-#include "lanes/neon.inc"
-#include "lanes/neon_interleave.inc"
-#include "lanes/neon_narrow.inc"
-#include "passes/tensor_row.inc"
-}  // namespace neon
-HWRT_TARGET_END
-#endif
-
-struct Variant {
-  void (*narrow_to_halves)(const float* in, ptrdiff_t count, uint16_t* out);
-  void (*narrow_to_bytes)(const float* in, ptrdiff_t count, float low, float high, uint8_t* out);
-  // Rows of elements of size 1, 2 or 4 as pixels of three channels, one after the other.
-  void (*interleave)(const void* const rows[3], ptrdiff_t count, ptrdiff_t size, void* out);
-};
-
-Variant current_variant() {
-  switch (current_target()) {
-#if defined(HWRT_X86)
-    case Target::kAvx512:
-    case Target::kAvx2:
-      return {avx2::narrow_to_halves, avx2::narrow_to_bytes, avx2::interleave};
-    case Target::kSse4:
-      return {sse4::narrow_to_halves, sse4::narrow_to_bytes, sse4::interleave};
-#elif defined(HWRT_ARM)
-    case Target::kNeon:
-      return {neon::narrow_to_halves, neon::narrow_to_bytes, neon::interleave};
-#endif
-    default:
-      return {scalar::narrow_to_halves, scalar::narrow_to_bytes, scalar::interleave};
-  }
-}
+#define HWRT_PASSES "passes/tensor_row.inc"
+#include "each_target.inc"
 
 // The numbers as the tensor's elements, from the same address on.
 void narrow(float* row, ptrdiff_t count, Element element, const Variant& variant) {

@@ -71,6 +71,19 @@ float stored_number(HeadElement element, const char* p) {
 
 ptrdiff_t size_of(HeadElement element) { return element == HeadElement::kFloat32 ? 4 : 1; }
 
+struct Variant {
+  // groups[g * kTogether + i] = the best score of anchor i among kGroup classes from g * kGroup on;
+  // best[i] that of all.
+  void (*best_of_block)(const Block& block, float* groups, float* best);
+  // The best score of each anchor, and the first class that has it; 0 where all are NaN.
+  void (*best_and_class)(const Block& block, float* best, float* best_class);
+  // Adds the block's anchors whose best is above `least`, with the first class that has it.
+  void (*survivors)(const Block& block, const float* groups, const float* best, float least,
+                    Candidates& out);
+  // The largest of the row; -inf where all are NaN.
+  float (*best_in_row)(const float* row, ptrdiff_t count);
+};
+
 namespace scalar {
 
 // group[i] = the best of `rows` numbers that lie above each other, from anchor i of the block on;
@@ -162,64 +175,12 @@ float best_in_row(const float* row, ptrdiff_t count) {
   return best;
 }
 
+constexpr Variant kVariant{best_of_block, best_and_class, survivors, best_in_row};
+
 }  // namespace scalar
 
-#if defined(HWRT_X86)
-HWRT_TARGET_BEGIN(sse4)
-namespace sse4 {
-#include "lanes/sse4.inc"
-#include "lanes/sse4_bytes.inc"
-#include "passes/yolo.inc"
-}  // namespace sse4
-HWRT_TARGET_END
-
-HWRT_TARGET_BEGIN(avx2)
-namespace avx2 {
-#include "lanes/avx2.inc"
-#include "lanes/avx2_bytes.inc"
-#include "passes/yolo.inc"
-}  // namespace avx2
-HWRT_TARGET_END
-#elif defined(HWRT_ARM)
-HWRT_TARGET_BEGIN(neon)
-namespace neon {
-#include "lanes/neon.inc"
-#include "lanes/neon_bytes.inc"
-#include "passes/yolo.inc"
-}  // namespace neon
-HWRT_TARGET_END
-#endif
-
-struct Variant {
-  // groups[g * kTogether + i] = the best score of anchor i among kGroup classes from g * kGroup on;
-  // best[i] that of all.
-  void (*best_of_block)(const Block& block, float* groups, float* best);
-  // The best score of each anchor, and the first class that has it; 0 where all are NaN.
-  void (*best_and_class)(const Block& block, float* best, float* best_class);
-  // Adds the block's anchors whose best is above `least`, with the first class that has it.
-  void (*survivors)(const Block& block, const float* groups, const float* best, float least,
-                    Candidates& out);
-  // The largest of the row; -inf where all are NaN.
-  float (*best_in_row)(const float* row, ptrdiff_t count);
-};
-
-Variant current_variant() {
-  switch (current_target()) {
-#if defined(HWRT_X86)
-    case Target::kAvx512:
-    case Target::kAvx2:
-      return {avx2::best_of_block, avx2::best_and_class, avx2::survivors, avx2::best_in_row};
-    case Target::kSse4:
-      return {sse4::best_of_block, sse4::best_and_class, sse4::survivors, sse4::best_in_row};
-#elif defined(HWRT_ARM)
-    case Target::kNeon:
-      return {neon::best_of_block, neon::best_and_class, neon::survivors, neon::best_in_row};
-#endif
-    default:
-      return {scalar::best_of_block, scalar::best_and_class, scalar::survivors,
-              scalar::best_in_row};
-  }
-}
+#define HWRT_PASSES "passes/yolo.inc"
+#include "each_target.inc"
 
 // What a stored number stands for.
 float number_of(const YoloHead& head, float stored) {
@@ -373,7 +334,7 @@ ptrdiff_t yolo_detections(const YoloHead& head, const YoloThresholds& thresholds
   }
 
   Ranking ranking(found.scores, found.count, parts.take<uint64_t>(head.anchors), ends);
-  KeptBoxes kept(kept_memory, most, thresholds.iou);
+  KeptBoxes kept(kept_memory, thresholds.iou);
   for (ptrdiff_t seen = 0; seen < found.count && kept.count() < most; ++seen) {
     const ptrdiff_t i = ranking.next();
     Box box;

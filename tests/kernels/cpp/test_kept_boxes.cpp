@@ -14,7 +14,7 @@ std::vector<int> kept(const std::vector<Box>& boxes, const std::vector<std::int3
                       double iou, std::size_t most) {
   const auto capacity = static_cast<std::ptrdiff_t>(most);
   const ScratchMemory memory(kept_boxes_size(capacity));
-  KeptBoxes keeper(memory.get(), capacity, iou);
+  KeptBoxes keeper(memory.get(), iou);
   std::vector<int> numbers;
   for (std::size_t i = 0; i < boxes.size() && numbers.size() < most; ++i) {
     if (keeper.offer(boxes[i], groups[i])) numbers.push_back(static_cast<int>(i));
