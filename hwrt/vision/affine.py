@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from hwrt.errors import InputError
+from hwrt.vision.scalars import number
 
 __all__ = ["Affine", "Levels", "Three", "affine"]
 
@@ -39,7 +39,7 @@ def affine(
         return _affine(mean, std, scale, zero_point, pad, channels)
     except TypeError:  # a list has no hash
         named = (("scale", scale), ("zero_point", zero_point), ("pad", pad))
-        rest = [_number(name, value) for name, value in named]
+        rest = [number(name, value) for name, value in named]
         return _affine(_tuple("mean", mean), _tuple("std", std), *rest, channels)
 
 
@@ -47,7 +47,7 @@ def affine(
 def _affine(mean: Any, std: Any, scale: Any, zero_point: Any, pad: Any, channels: int) -> Affine:
     means, stds = _tuple("mean", mean), _tuple("std", std)
     step, zero, level = (
-        _number(name, value)
+        number(name, value)
         for name, value in (("scale", scale), ("zero_point", zero_point), ("pad", pad))
     )
     for name, values in (("mean", means), ("std", stds)):
@@ -85,19 +85,10 @@ def _tuple(name: str, value: Any) -> tuple[float, ...]:
     if isinstance(value, str | bytes):
         raise InputError(f"{name} is {value!r:.80}", hint="give a number, or one a channel")
     try:
-        levels = (value,) if isinstance(value, numbers.Real) else tuple(value)
+        is_one = isinstance(value, numbers.Real) or getattr(value, "ndim", None) == 0
+        levels = (value,) if is_one else tuple(value)
     except TypeError as exc:
         raise InputError(
             f"{name} is {value!r:.80}", hint="give a number, or one a channel"
         ) from exc
-    return tuple([_number(name, level) for level in levels])
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as exc:
-        raise InputError(f"{name} is {value!r:.80}", hint="give finite numbers") from exc
-    if not math.isfinite(number):
-        raise InputError(f"{name} is {value!r:.80}", hint="give finite numbers")
-    return number
+    return tuple([number(name, level) for level in levels])

@@ -81,7 +81,7 @@ def load(
     from hwrt import loading
 
     check_thresholds(conf=conf, iou=iou, max_det=max_det)
-    check_k(top)
+    check_k(top, "top")
     info = loading.inspect(model, cache=load_arguments.get("cache", True))
     given_shapes = load_arguments.get("shapes") or {}
     arguments = {

@@ -15,6 +15,7 @@ from hwrt.vision.geometry import Geometry
 from hwrt.vision.kernels import form, softmax_top_k
 from hwrt.vision.quantization import check_step, dequantize
 from hwrt.vision.results import Detections
+from hwrt.vision.scalars import number, whole_number
 
 __all__ = [
     "check_k",
@@ -24,6 +25,8 @@ __all__ = [
     "nms",
     "top_k",
 ]
+
+_PART = "give a number in 0..1"
 
 
 def top_k(
@@ -39,10 +42,10 @@ def top_k(
         raise InputError(
             f"the logits are {rows.dtype} {rows.shape}", hint="give floats (C,) or (B, C)"
         )
-    check_k(k)
+    count = check_k(k)
     with np.errstate(over="ignore"):  # of float64: what is too large is infinite
         flat = np.ascontiguousarray(np.atleast_2d(rows), dtype=np.float32)
-    classes, scores = softmax_top_k(flat, min(k, flat.shape[1]), softmax=softmax)
+    classes, scores = softmax_top_k(flat, min(count, flat.shape[1]), softmax=softmax)
     return (classes[0], scores[0]) if rows.ndim == 1 else (classes, scores)
 
 
@@ -64,12 +67,12 @@ def nms(
     """
     corners, ranks = _checked_boxes(boxes, scores)
     groups = _groups(classes, len(ranks))
-    check_thresholds(iou=iou, max_det=max_det)
+    _, most_iou, most = check_thresholds(iou=iou, max_det=max_det)
 
     valid = np.flatnonzero(~np.isnan(ranks) & ~np.isnan(corners).any(axis=1))
     order = valid[np.argsort(-ranks[valid], kind="stable")].astype(np.int64, copy=False)
-    kept = np.empty(min(max_det, len(order)), dtype=np.int64)
-    count = form().nms(order, corners, groups, iou, kept)
+    kept = np.empty(min(most, len(order)), dtype=np.int64)
+    count = form().nms(order, corners, groups, most_iou, kept)
     return kept[:count].astype(np.intp, copy=False)
 
 
@@ -181,13 +184,13 @@ def _decode(
     labels: Sequence[str] | None,
 ) -> list[Detections]:
     """From (B, numbers, anchors)."""
-    check_thresholds(conf=limits.conf, iou=limits.iou, max_det=limits.max_det)
+    conf, iou, max_det = check_thresholds(conf=limits.conf, iou=limits.iou, max_det=limits.max_det)
     names = _names(batch.shape[1] - (5 if head.objectness else 4), labels)
     scale, zero_point = 1.0, 0.0
     if head.quantization is not None:
         (scale,), (zero_point,) = head.quantization.scale, head.quantization.zero_point
     height, width = head.fractions_of or (1, 1)
-    most = min(limits.max_det, batch.shape[2])
+    most = min(max_det, batch.shape[2])
     boxes, scores = np.empty((most, 4), np.float32), np.empty(most, np.float32)
     classes = np.empty(most, np.int32)
     detections = form().yolo_detections
@@ -198,8 +201,8 @@ def _decode(
             head.objectness,
             scale,
             zero_point,
-            limits.conf,
-            limits.iou,
+            conf,
+            iou,
             limits.class_agnostic,
             (width, height),
             None if place is None else place.box_map,
@@ -286,30 +289,24 @@ def _one_each(
     return geometry
 
 
-def check_thresholds(*, iou: float, max_det: int, conf: float = 0.0) -> None:
-    """Raise InputError for thresholds that mean nothing."""
+def check_thresholds(*, iou: float, max_det: int, conf: float = 0.0) -> tuple[float, float, int]:
+    """conf, iou and max_det as Python's numbers; InputError for thresholds that mean nothing."""
     try:
-        _checked_thresholds(conf, iou, max_det)
-    except TypeError as exc:  # no hash, or no number
-        raise InputError(
-            f"conf is {conf!r:.80}, iou is {iou!r:.80}, max_det is {max_det!r:.80}",
-            hint="give numbers in 0..1 for conf and iou, and a whole number for max_det",
-        ) from exc
+        return _checked_thresholds(conf, iou, max_det)
+    except TypeError:  # an array has no hash
+        numbers = number("conf", conf, _PART), number("iou", iou, _PART)
+        return _checked_thresholds(*numbers, whole_number("max_det", max_det, least=0))
 
 
 @lru_cache(16, typed=True)  # True is no number of detections, 1 is
-def _checked_thresholds(conf: float, iou: float, max_det: int) -> None:
-    for name, value in (("conf", conf), ("iou", iou)):
+def _checked_thresholds(conf: float, iou: float, max_det: int) -> tuple[float, float, int]:
+    parts = number("conf", conf, _PART), number("iou", iou, _PART)
+    for name, value in zip(("conf", "iou"), parts, strict=True):
         if not 0 <= value <= 1:
-            raise InputError(f"{name} is {value!r}", hint="give a number in 0..1")
-    _check_count("max_det", max_det, least=0)
+            raise InputError(f"{name} is {value!r}", hint=_PART)
+    return *parts, whole_number("max_det", max_det, least=0)
 
 
-def check_k(k: int) -> None:
-    """Raise InputError unless k is a whole number from 1."""
-    _check_count("k", k, least=1)
-
-
-def _check_count(name: str, value: int, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name} is {value!r}", hint=f"give a whole number from {least}")
+def check_k(k: int, name: str = "k") -> int:
+    """How many of the best are wanted; InputError unless it is a whole number from 1."""
+    return whole_number(name, k, least=1)

@@ -29,6 +29,7 @@ from hwrt.vision.affine import Affine, Levels, affine
 from hwrt.vision.geometry import Geometry
 from hwrt.vision.kernels import Form, Resampler, form
 from hwrt.vision.resample import METHODS, Method, Span
+from hwrt.vision.scalars import number, whole_number
 
 __all__ = ["IMAGENET_CROP_SCALE", "Layout", "Levels", "crop", "letterbox", "resize"]
 
@@ -39,6 +40,7 @@ _LAYOUTS = (None, "NCHW", "NHWC")
 _ELEMENTS = frozenset("feBb")
 # At this scale the longest frame has too many pixels for the smallest input.
 _MOST_CROP_SCALE = 2.0**56
+_MOST_THREADS = (1 << 16) - 1
 
 
 def letterbox(
@@ -107,13 +109,10 @@ def crop(
     256, then the middle 224).
     """
     source, target = _views(frame, out, layout, method)
-    try:
-        fits = 1 <= crop_scale < _MOST_CROP_SCALE
-    except (TypeError, ValueError):  # no number, or several
-        fits = False
-    if not fits:
+    cover = number("crop_scale", crop_scale, "give a number from 1")
+    if not 1 <= cover < _MOST_CROP_SCALE:
         raise InputError(f"crop_scale is {crop_scale!r:.80}", hint="give a number from 1")
-    plan = _crop_plan(form(), source.shape, target.shape[:2], method, float(crop_scale))
+    plan = _crop_plan(form(), source.shape, target.shape[:2], method, cover)
     levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
     return plan.run(source, target, levels, bgr, threads)
 
@@ -158,10 +157,11 @@ class _Plan:
         bgr: bool,
         threads: int,
     ) -> Geometry:
-        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads < 1 << 16:
-            raise InputError(f"threads is {threads!r:.80}", hint="give a whole number from 1")
+        count = min(whole_number("threads", threads, least=1), _MOST_THREADS)
+        if not isinstance(bgr, bool | np.bool_):
+            raise InputError(f"bgr is {bgr!r:.80}", hint="give True or False")
         try:
-            self.resampler.run(source, target, self.top, self.left, *levels, bgr, threads)
+            self.resampler.run(source, target, self.top, self.left, *levels, bgr, count)
         except ValueError as exc:  # of out's address, which the shapes do not tell
             raise InputError(str(exc), hint="give an aligned array of its own memory") from exc
         return self.geometry

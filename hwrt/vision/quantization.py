@@ -8,6 +8,7 @@ https://ai.google.dev/edge/litert/models/quantization_spec.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -48,6 +49,7 @@ def quantize(
     if values.dtype.kind != "f":
         raise InputError(f"x is {values.dtype}", hint="give floats")
     kind = _integer(dtype)
+    axis = _dimension(axis, values.shape)
     scales, zeros = _parameters(scale, zero_point, axis, values.shape, kind)
     result = _target(out, values.shape, kind)
     shape = _channels(values.shape, axis, len(scales))
@@ -74,6 +76,7 @@ def dequantize(
     """
     integers = np.asarray(q)
     kind = _integer(integers.dtype)
+    axis = _dimension(axis, integers.shape)
     scales, zeros = _parameters(scale, zero_point, axis, integers.shape, kind)
     result = _target(out, integers.shape, np.dtype(np.float32))
     shape = _channels(integers.shape, axis, len(scales))
@@ -100,8 +103,20 @@ def _channels(shape: tuple[int, ...], axis: int | None, count: int) -> tuple[int
     """The shape as (outer, channels, inner), where the channels have scales of their own."""
     if axis is None or count == 1:
         return 1, 1, math.prod(shape)
-    axis %= len(shape)
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+
+def _dimension(axis: int | None, shape: tuple[int, ...]) -> int | None:
+    """The axis counted from the first; InputError where the shape has none of that number."""
+    if axis is None:
+        return None
+    try:
+        found = operator.index(axis)
+    except TypeError:
+        found = len(shape)
+    if isinstance(axis, bool) or not -len(shape) <= found < len(shape):
+        raise InputError(f"axis is {axis} for the shape {shape}", hint="give one of its dimensions")
+    return found % len(shape)
 
 
 def _integer(dtype: DTypeLike) -> np.dtype[Any]:
@@ -118,6 +133,8 @@ def _integer(dtype: DTypeLike) -> np.dtype[Any]:
 
 def _numbers(name: str, value: Any, hint: str) -> NDArray[np.float64]:
     try:
+        if np.asarray(value).dtype.kind in "SUc":
+            raise TypeError(value)
         return np.asarray(value, np.float64)
     except (TypeError, ValueError, OverflowError) as exc:
         raise InputError(f"the {name} is {value!r:.80}", hint=hint) from exc
@@ -161,9 +178,6 @@ def _steps(
     zeros = _numbers("zero point", zero_point, integers)
     if not ((zeros >= limits.min) & (zeros <= limits.max) & (zeros == np.rint(zeros))).all():
         raise InputError(f"the zero point is {zero_point!r:.80}", hint=integers)
-    whole = isinstance(axis, int | np.integer)
-    if axis is not None and not (whole and -len(shape) <= axis < len(shape)):
-        raise InputError(f"axis is {axis} for the shape {shape}", hint="give one of its dimensions")
     count = 1 if axis is None else shape[axis]
     if scales.size not in (1, count) or zeros.size not in (1, count):
         raise InputError(

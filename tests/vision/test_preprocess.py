@@ -260,7 +260,7 @@ def test_a_crop_scale_that_is_no_number_from_1_is_an_error(crop_scale: Any) -> N
         crop(noise(8, 8), np.empty((3, 4, 4), np.float32), **LEVELS, crop_scale=crop_scale)
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.0, True, 1 << 40, None])
+@pytest.mark.parametrize("threads", [0, -1, 1.0, True, None])
 def test_what_is_no_number_of_threads_is_an_error(threads: Any) -> None:
     with pytest.raises(InputError, match="threads is"):
         letterbox(noise(4, 4), np.empty((3, 8, 8), np.float32), threads=threads)

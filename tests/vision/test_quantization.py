@@ -186,6 +186,8 @@ def test_every_shape_keeps_its_shape(shape: tuple[int, ...]) -> None:
         ({"scale": 10**400}, "1000"),
         ({"zero_point": "low"}, "'low'"),
         ({"zero_point": None}, "None"),
+        ({"zero_point": "1"}, "'1'"),
+        ({"axis": True}, "axis is True"),
         ({"dtype": "int4"}, "int4"),
         ({"axis": "0"}, "axis is 0"),
         ({"axis": 1.0}, r"axis is 1\.0"),
