@@ -18,7 +18,7 @@ from hwrt.vision.postprocess import decode_yolov5, decode_yolov8
 from hwrt.vision.quantization import dequantize
 from hwrt.vision.results import Detections
 from hwrt.vision.settings import Settings, Shape
-from hwrt.vision.tiles import check_tiling, merged, tiles_of
+from hwrt.vision.tiles import checked_tiling, merged, tiles_of
 
 __all__ = ["Detector"]
 
@@ -79,9 +79,8 @@ class Detector(Pipeline[Detections]):
         parts at best; run the whole frame too where they count.
         """
         view = self._part(frame, None)
-        size = self.settings.size if tile is None else tile
-        check_tiling(size, overlap)
-        tiles = tiles_of(view.shape[:2], size, overlap)
+        size, shared = checked_tiling(self.settings.size if tile is None else tile, overlap)
+        tiles = tiles_of(view.shape[:2], size, shared)
         results: list[Detections] = []
         for batch in _batches(tiles, self._sizes.least):
             with self.session.borrow() as request:

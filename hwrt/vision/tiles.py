@@ -32,11 +32,13 @@ from numpy.typing import NDArray
 from hwrt.errors import InputError
 from hwrt.vision.postprocess import nms
 from hwrt.vision.results import Detections
+from hwrt.vision.scalars import number
 
-__all__ = ["Tile", "check_tiling", "merged", "tiles_of"]
+__all__ = ["Tile", "checked_tiling", "merged", "tiles_of"]
 
 _NEAR = 0.01
 _MOST_OF = 0.5
+_PART = "give a part of the tile's side: 0 to 0.9"
 
 Boxes = NDArray[np.float32]
 Merged = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
@@ -51,16 +53,21 @@ class Tile(NamedTuple):
     y1: int
 
 
-def check_tiling(tile: tuple[int, int], overlap: float) -> None:
-    """Raise InputError for tiles without a pixel, and for an overlap that leaves no step."""
+def checked_tiling(tile: tuple[int, int], overlap: float) -> tuple[tuple[int, int], float]:
+    """Both as Python's numbers.
+
+    Raises InputError for tiles without a pixel, and for an overlap that leaves no step.
+    """
     try:
         height, width = map(operator.index, tile)
     except (TypeError, ValueError):
         height = width = 0
     if min(height, width) < 1:
         raise InputError(f"tile is {tile!r:.80}", hint="give height and width, each from 1")
-    if not 0 <= overlap <= 0.9:
-        raise InputError(f"overlap is {overlap!r}", hint="give a part of the tile's side: 0 to 0.9")
+    part = number("overlap", overlap, _PART)
+    if not 0 <= part <= 0.9:
+        raise InputError(f"overlap is {overlap!r}", hint=_PART)
+    return (height, width), part
 
 
 def tiles_of(frame: tuple[int, ...], tile: tuple[int, int], overlap: float) -> list[Tile]:

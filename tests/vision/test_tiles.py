@@ -298,10 +298,19 @@ def test_a_tile_of_no_size_is_an_error(detector: Detector, tile: Any) -> None:
         detector.tiled(gray(0), tile=tile)
 
 
-@pytest.mark.parametrize("overlap", [-0.1, 0.95, 1, float("nan")])
-def test_an_overlap_that_leaves_no_step_is_an_error(detector: Detector, overlap: float) -> None:
+@pytest.mark.parametrize("overlap", [-0.1, 0.95, 1, float("nan"), "0.2", None, [0.2]])
+def test_an_overlap_that_leaves_no_step_is_an_error(detector: Detector, overlap: Any) -> None:
     with pytest.raises(InputError, match="overlap is"):
         detector.tiled(gray(0), overlap=overlap)
+
+
+def test_tiles_take_numpys_numbers(detector: Detector) -> None:
+    frame = gray(0, 300, 400)
+    frame[270:280, 350:360] = 255
+
+    found = detector.tiled(frame, tile=np.array((32, 48), np.int8), overlap=np.array(0.2))
+
+    assert [[350, 270, 360, 280]] == found.boxes.tolist()
 
 
 def test_a_list_of_frames_is_refused(detector: Detector) -> None:
