@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import io
 import struct
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ _DAMAGE = (
     TypeError,
     IndexError,
     KeyError,
+    RuntimeError,
     struct.error,
 )
 
@@ -54,21 +56,14 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     not installed.
     """
     pillow = _pillow()
-    from PIL import ImageOps
-
     if path.exists() and not path.is_file():  # a pipe would keep us waiting for its writer
         raise InputError(
             f"the image {str(path)!r} can not be read: it is no file", hint="give an intact image"
         )
     try:
-        with pillow.open(path) as image:
-            if image.mode not in _EIGHT_BIT_MODES:
-                raise InputError(
-                    f"the image {str(path)!r} has the pixel format {image.mode!r}",
-                    hint="convert it to 8 bits a channel",
-                )
-            upright = ImageOps.exif_transpose(image)
-            return np.array(upright.convert("RGB"), dtype=np.uint8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of oddities that change nothing here
+            return _pixels(pillow, path)
     except InputError:
         raise
     except FileNotFoundError as exc:
@@ -77,10 +72,27 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise InputError(
             f"{str(path)!r} is no image that Pillow knows", hint="give a JPEG, PNG or BMP file"
         ) from exc
-    except (*_DAMAGE, pillow.DecompressionBombError) as exc:
+    except (pillow.DecompressionBombError, MemoryError) as exc:
+        raise InputError(
+            f"the image {str(path)!r} is too large: {exc or 'not enough memory'}",
+            hint="give an image of fewer pixels",
+        ) from exc
+    except _DAMAGE as exc:
         raise InputError(
             f"the image {str(path)!r} can not be read: {exc}", hint="give an intact image"
         ) from exc
+
+
+def _pixels(pillow: Any, path: Path) -> NDArray[np.uint8]:
+    from PIL import ImageOps
+
+    with pillow.open(path) as image:
+        if image.mode not in _EIGHT_BIT_MODES:
+            raise InputError(
+                f"the image {str(path)!r} has the pixel format {image.mode!r}",
+                hint="convert it to 8 bits a channel",
+            )
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)
 
 
 def draw(frame: NDArray[np.uint8], result: Detections | Classification) -> NDArray[np.uint8]:
@@ -93,7 +105,7 @@ def draw(frame: NDArray[np.uint8], result: Detections | Classification) -> NDArr
     font = ImageFont.load_default(size=height)
     canvas = ImageDraw.Draw(image)
     if isinstance(result, Detections):
-        _draw_boxes(canvas, result, font, line=max(1, height // 8))
+        _draw_boxes(canvas, result, font, image.size, line=max(1, height // 8))
     else:
         for line, entry in enumerate(result.to_json()):
             _draw_text(canvas, (0.0, line * height * 1.4), _caption(entry), font, paper=_PAPER)
@@ -126,17 +138,34 @@ def encode(frame: NDArray[np.uint8], path: Path) -> bytes:
         )
     memory = io.BytesIO()
     options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
-    pillow.fromarray(np.ascontiguousarray(frame)).save(memory, format=kind, **options)
+    try:
+        pillow.fromarray(np.ascontiguousarray(frame)).save(memory, format=kind, **options)
+    except (OSError, ValueError, struct.error) as exc:  # each format has a largest side
+        height, width = frame.shape[:2]
+        raise HwrtError(
+            f"{width}x{height} pixels can not be written as {kind}: {exc}",
+            hint="give a name that ends in .png",
+        ) from exc
     return memory.getvalue()
 
 
-def _draw_boxes(canvas: ImageDraw, detections: Detections, font: Any, *, line: int) -> None:
+def _draw_boxes(
+    canvas: ImageDraw, detections: Detections, font: Any, size: tuple[int, int], *, line: int
+) -> None:
+    width, height = size
     # Worst first, so that the best lie on top.
     for entry in reversed(detections.to_json()):
         colour = _colour(entry["class"])
         x0, y0, x1, y1 = entry["box_xyxy"]
+        x0, x1 = _within(x0, x1, width)
+        y0, y1 = _within(y0, y1, height)
         canvas.rectangle((x0, y0, x1, y1), outline=colour, width=line)
         _draw_text(canvas, (x0, y0), _caption(entry), font, paper=colour)
+
+
+def _within(a: float, b: float, side: int) -> list[float]:
+    """Both edges in order and within the image: those of a broken model may be neither."""
+    return sorted(min(max(0.0, edge), float(side)) for edge in (a, b))
 
 
 def _draw_text(
@@ -166,7 +195,10 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as exc:
-        raise HwrtError("Pillow is not installed", hint="pip install pillow") from exc
+        raise HwrtError(
+            "Pillow is not installed, which reads and writes images",
+            hint="pip install pillow, or install hwrt with its extra 'image'",
+        ) from exc
     # Readers of every format are found by open(); names need them registered.
     Image.init()
     return Image

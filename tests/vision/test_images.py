@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,49 @@ def test_a_truncated_image_is_an_error(tmp_path: Path, suffix: str) -> None:
         read_image(path)
 
 
+def test_what_pillow_warns_of_is_read_and_not_shown(tmp_path: Path) -> None:
+    palette = Image.fromarray(FRAME).convert("P")
+    palette.save(tmp_path / "a.png", transparency=bytes(range(256)))
+
+    frame = read_image(tmp_path / "a.png")
+
+    np.testing.assert_array_equal(palette.convert("RGB"), frame)
+
+
+def test_a_large_image_is_read_without_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(FRAME, tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", FRAME.size // 3 - 1)
+
+    np.testing.assert_array_equal(FRAME, read_image(tmp_path / "a.png"))
+
+
+def test_a_huge_image_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(FRAME, tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2)
+
+    with pytest.raises(InputError, match=r"is too large: .*24 pixels.* of fewer pixels"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, NotImplementedError, struct.error, TypeError])
+def test_whatever_a_reader_of_damaged_files_raises_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    write_image(FRAME, tmp_path / "a.png")
+
+    def fail(*_: Any) -> None:
+        raise fault("odd")
+
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", fail)
+
+    with pytest.raises(InputError, match="can not be read: odd"):
+        read_image(tmp_path / "a.png")
+
+
 def test_a_pipe_is_no_image(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
 
@@ -111,6 +156,14 @@ def test_a_suffix_without_a_format_is_an_error(tmp_path: Path) -> None:
         write_image(FRAME, tmp_path / "a.xyz")
 
 
+@pytest.mark.parametrize(("suffix", "side"), [(".webp", 16384), (".jpg", 65536)])
+def test_an_image_longer_than_its_format_allows_is_an_error(
+    tmp_path: Path, suffix: str, side: int
+) -> None:
+    with pytest.raises(HwrtError, match=f"{side}x1 pixels can not be written .*png"):
+        write_image(np.zeros((1, side, 3), np.uint8), tmp_path / f"a{suffix}")
+
+
 def test_a_folder_that_can_not_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
@@ -139,6 +192,18 @@ def test_a_box_at_the_frames_edge_is_drawn() -> None:
     drawn = draw(np.zeros((80, 80, 3), np.uint8), found)
 
     assert drawn[:, 0].any(axis=1).all()
+
+
+@pytest.mark.parametrize(
+    "box", [(50, 60, 10, 30), (10, 60, 50, 30), (-np.inf, 30, np.inf, 60), (np.nan, 30, 50, 60)]
+)
+def test_boxes_that_a_broken_model_gives_are_drawn_within_the_frame(box: Any) -> None:
+    found = dataclasses.replace(DETECTIONS, boxes=np.array([box], np.float32))
+
+    drawn = draw(np.zeros((80, 80, 3), np.uint8), found)
+
+    assert drawn[60, 10:50].any(axis=1).all()
+    assert not drawn[61:].any()
 
 
 def test_classes_are_written_into_a_copy() -> None:
