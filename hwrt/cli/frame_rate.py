@@ -21,11 +21,13 @@ class FrameRate:
         self._clock = clock
         self._is_watched = sys.stderr is not None and sys.stderr.isatty()
         self._times: deque[float] = deque()
-        self._shown_at: float | None = None
+        self._counted_at: float | None = None
         self._count = 0
+        self._text = ""
+        self._is_shown = False
 
     def tick(self) -> None:
-        """Count a frame, and show the rate where it is time to."""
+        """Count a frame, and show the rate: a new one four times a second."""
         if not self._is_watched:
             return
         now = self._clock()
@@ -33,16 +35,21 @@ class FrameRate:
         self._count += 1
         while now - self._times[0] > _WINDOW_S:
             self._times.popleft()
-        if len(self._times) < 2 or now - (self._shown_at or 0.0) < _SHOWN_EVERY_S:
+        is_due = self._counted_at is None or now - self._counted_at >= _SHOWN_EVERY_S
+        if len(self._times) >= 2 and is_due:
+            rate = (len(self._times) - 1) / (now - self._times[0])
+            self._text = f"{rate:.1f} frames/s, {self._count} frames"
+            self._counted_at = now
+        elif self._is_shown or not self._text:
             return
-        rate = (len(self._times) - 1) / (now - self._times[0])
-        self._write(f"{_CLEAR}{rate:.1f} frames/s, {self._count} frames")
-        self._shown_at = now
+        self._write(f"{_CLEAR}{self._text}")
+        self._is_shown = True
 
     def clear(self) -> None:
-        """Take the line away, so that others can be written."""
-        if self._shown_at is not None:
+        """Take the line away, so that others can be written; the next frame brings it back."""
+        if self._is_shown:
             self._write(_CLEAR)
+            self._is_shown = False
 
     def _write(self, text: str) -> None:
         sys.stderr.write(text)

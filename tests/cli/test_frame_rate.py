@@ -56,6 +56,22 @@ def test_the_rate_is_not_shown_with_every_frame(monkeypatch: pytest.MonkeyPatch)
     assert 2 <= sys.stderr.getvalue().count("frames/s") <= 5
 
 
+def test_the_rate_is_there_between_the_lines_of_every_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    clock = Clock()
+    rate = FrameRate(clock=clock)
+    ticks(rate, clock, 41, 0.05)
+    shown = sys.stderr.getvalue().split("\r\x1b[K")[-1]
+
+    rate.clear()
+    ticks(rate, clock, 1, 0.05)
+
+    assert "frames/s" in shown
+    assert sys.stderr.getvalue().endswith(f"\r\x1b[K\r\x1b[K{shown}")
+
+
 def test_nothing_is_written_into_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     clock = Clock()
