@@ -20,8 +20,10 @@ __all__ = ["Shot", "Source", "find_sources", "require_readers", "shots_of"]
 _VIDEO_SUFFIXES = frozenset(
     {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm"}
 )
+_MOST_DIGITS = 9  # of a camera's number, which OpenCV keeps in 32 bits
 _SCHEMES = ("http", "https", "rtmp", "rtsp", "rtsps", "tcp", "udp")
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
+# To the last @ before the path: a password may hold one.
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/]*@")
 
 
 @dataclass(frozen=True)
@@ -121,15 +123,25 @@ def _video_shots(source: Source, tell_broken: Callable[[str], None]) -> Iterator
 
 
 def _sources(text: str) -> list[Source]:
-    path = Path(text)
+    if not text:
+        raise click.UsageError("a SOURCE is empty")
     if "://" in text:
+        source = Source(text, is_video=True)
         if text.partition("://")[0].lower() not in _SCHEMES:
-            raise click.UsageError(f"{text!r}: an address begins with {', '.join(_SCHEMES)}")
-        return [Source(text, is_video=True)]
+            raise click.UsageError(f"{source.name!r}: an address begins with {', '.join(_SCHEMES)}")
+        return [source]
+    try:
+        return _files(text)
+    except OSError as exc:
+        raise click.UsageError(f"{text!r} can not be read: {exc.strerror}") from exc
+
+
+def _files(text: str) -> list[Source]:
+    path = Path(text)
     if path.is_dir():
         return _images(path)
     if not path.exists():
-        if text.isdecimal() and text.isascii():
+        if text.isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS:
             return [Source(int(text), is_video=True)]
         raise click.UsageError(f"there is no {text!r}")
     if not path.is_file():  # a pipe would keep us waiting for its writer

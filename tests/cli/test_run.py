@@ -114,56 +114,6 @@ def test_json_is_one_document_on_stdout(call: Any, folder: Path) -> None:
     assert expected == json.loads(out)
 
 
-def test_save_writes_the_images_with_boxes(call: Any, folder: Path, tmp_path: Path) -> None:
-    code, out, _ = call("detector.onnx", folder, "--save", tmp_path / "out", "--json")
-
-    saved = [entry["saved"] for entry in json.loads(out)["results"]]
-    assert 0 == code
-    assert [str(tmp_path / "out" / "a.JPG"), str(tmp_path / "out" / "b.png")] == saved
-    assert np.asarray(Image.open(tmp_path / "out" / "b.png")).any()
-
-
-def test_two_images_of_one_name_are_both_saved(call: Any, folder: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "b.png").write_bytes((folder / "b.png").read_bytes())
-
-    call("detector.onnx", folder / "b.png", other, "--save", tmp_path / "out")
-
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert ["b-2.png", "b.png"] == names
-
-
-def test_save_does_not_overwrite_a_source(call: Any, folder: Path) -> None:
-    before = (folder / "b.png").read_bytes()
-
-    code, _, err = call("detector.onnx", folder, "--save", folder)
-
-    assert 2 == code
-    assert "would overwrite" in err
-    assert before == (folder / "b.png").read_bytes()
-
-
-def test_save_does_not_overwrite_what_the_folder_holds(
-    call: Any, folder: Path, tmp_path: Path, loads: Any
-) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "b.png").write_bytes(b"mine")
-
-    code, _, err = call("detector.onnx", folder, "--save", tmp_path / "out")
-
-    assert (2, []) == (code, loads)
-    assert "would overwrite" in err
-    assert b"mine" == (tmp_path / "out" / "b.png").read_bytes()
-
-
-def test_save_does_not_write_over_a_dangling_link(call: Any, folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "b.png").symlink_to(tmp_path / "elsewhere")
-
-    assert 2 == call("detector.onnx", folder, "--save", tmp_path / "out")[0]
-
-
 def test_a_pipe_is_refused_and_not_waited_for(call: Any, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
 
@@ -284,6 +234,9 @@ def test_batch_runs_that_many_images_at_once(call: Any, folder: Path, loads: Any
         ("gopher://camera/1", "an address begins with http, https, rtmp, rtsp"),
         ("film.MP4", "there is no 'film.MP4'"),
         ("gone.png", "there is no 'gone.png'"),
+        ("9999999999", "there is no '9999999999'"),
+        ("", "a SOURCE is empty"),
+        ("a" * 300, "can not be read: File name too long"),
     ],
 )
 def test_a_source_that_is_not_read_is_one_line_and_code_2(

@@ -221,6 +221,22 @@ def test_a_password_is_not_shown(call: Call, live: Any) -> None:
     assert "rtsp://me:***@camera/1 #0" in out
 
 
+def test_a_password_with_an_at_sign_is_not_shown(call: Call, live: Any) -> None:
+    live.end = broken("rtsp://me:***@camera/@1")
+
+    _, out, err = call("detector.onnx", "rtsp://me:sec@ret@camera/@1")
+
+    assert [("rtsp://me:sec@ret@camera/@1", "rtsp://me:***@camera/@1")] == live.opened
+    assert "ret" not in out + err
+
+
+def test_the_password_of_an_address_that_is_refused_is_not_shown(call: Call) -> None:
+    code, _, err = call("detector.onnx", "ftp://me:secret@camera/1")
+
+    assert 2 == code
+    assert "'ftp://me:***@camera/1': an address begins with" in err
+
+
 def test_a_file_named_as_a_number_is_an_image(
     call: Call, live: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
