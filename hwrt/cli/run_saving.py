@@ -22,15 +22,26 @@ def targets_of(sources: Sequence[Source], folder: Path) -> dict[Source, Path]:
     Raises click.UsageError where a file of that name is there already.
     """
     targets: dict[Source, Path] = {}
+    taken: set[str] = set()
+    numbers: dict[str, int] = {}
     for source in sources:
-        target, number = folder / f"{source.stem}{source.saved_suffix}", 1
-        while target in targets.values():
-            number += 1
-            target = folder / f"{source.stem}-{number}{source.saved_suffix}"
-        if target.exists() or target.is_symlink():
-            raise click.UsageError(f"--save would overwrite {str(target)!r}: give another folder")
-        targets[source] = target
+        plain = name = f"{source.stem}{source.saved_suffix}"
+        while name in taken:
+            numbers[plain] = number = numbers.get(plain, 1) + 1
+            name = f"{source.stem}-{number}{source.saved_suffix}"
+        taken.add(name)
+        targets[source] = folder / name
+        _require_free(targets[source])
     return targets
+
+
+def _require_free(target: Path) -> None:
+    try:
+        is_free = not (target.exists() or target.is_symlink())
+    except OSError as exc:
+        raise click.UsageError(f"--save can not write {str(target)!r}: {exc.strerror}") from exc
+    if not is_free:
+        raise click.UsageError(f"--save would overwrite {str(target)!r}: give another folder")
 
 
 class Saving:
