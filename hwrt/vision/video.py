@@ -63,7 +63,8 @@ class Video:
         """The frames in order.
 
         Raises HwrtError where the source breaks off: a live one with any frame that does not come,
-        a file that ends more than a twentieth before the number of frames in its header.
+        a file without a frame, or that ends more than a twentieth before the number of frames in
+        its header.
         """
         count = 0
         begun = 0.0
@@ -75,6 +76,8 @@ class Video:
             begun = begun if count else now
             yield VideoFrame(frame, count, now - begun)
             count += 1
+        if not (count or self.is_live):
+            raise HwrtError(f"the video {self._name!r} gives no frame")
         if self.is_live or self._stated() * (1 - _MISSING_PART) > count + 1:
             stated = "" if self.is_live else f" of {self._stated()}"
             raise HwrtError(f"the video {self._name!r} broke off after {count}{stated} frames")
@@ -104,6 +107,7 @@ class VideoWriter:
         self._size: tuple[int, int] | None = None
         self._writer: Any = None
         self._temporary: Path | None = None
+        self._count = 0
         self._stack = contextlib.ExitStack()
 
     def write(self, frame: NDArray[np.uint8]) -> None:
@@ -121,14 +125,26 @@ class VideoWriter:
                 hint="a video has frames of one size",
             )
         self._writer.write(np.ascontiguousarray(frame))
+        self._count += 1
 
     def close(self) -> None:
-        """Finish the file.  Calling it twice is harmless."""
+        """Finish the file.  Calling it twice is harmless.
+
+        Raises HwrtError where not all frames are in it: OpenCV does not tell of a full disk.
+        """
         with self._stack:
-            if self._writer is not None and self._temporary is not None:
-                self._writer.release()
+            writer, self._writer = self._writer, None
+            if writer is not None and self._temporary is not None:
+                writer.release()
+                written = self._cv2.VideoCapture(str(self._temporary))
+                count = int(written.get(self._cv2.CAP_PROP_FRAME_COUNT))
+                written.release()
+                if count < self._count:
+                    raise HwrtError(
+                        f"the video {str(self._path)!r} could not be written to its end",
+                        hint="check the space left",
+                    )
                 self._temporary.replace(self._path)
-                self._temporary = None
 
     def _open(self, width: int, height: int) -> None:
         try:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,31 @@ def test_a_written_video_is_there_once_it_is_closed(tmp_path: Path) -> None:
 
     assert not before
     assert ["film.mp4"] == [path.name for path in (tmp_path / "deep").iterdir()]
+
+
+def test_a_video_that_the_disk_has_no_space_for_is_an_error(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    writer = VideoWriter(tmp_path / "film.mp4", rate=20)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        for _ in range(10):
+            writer.write(rng.integers(0, 256, (48, 64, 3), np.uint8))
+        with pytest.raises(HwrtError, match=r"film\.mp4' could not be written to its end"):
+            writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    writer.close()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_video_without_a_frame_is_an_error(capture: type[FakeCapture]) -> None:
+    video = Video("film.mp4", "film")
+    video.close()
+
+    with pytest.raises(HwrtError, match="'film' gives no frame"):
+        next(video.frames())
 
 
 def test_a_frame_of_another_size_is_an_error(tmp_path: Path) -> None:
