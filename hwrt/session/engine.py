@@ -72,6 +72,7 @@ class Engine:
             (spec.name, spec.dtype, first_shape(spec)) for spec in compiled.inputs
         )
         self.idle: collections.deque[Request] = collections.deque()
+        self._kept = self.idle
         self.waiting = 0
         self._pool = threading.Condition()
         # Those of the pool, idle or running.  Weak: what a signal in mid-run throws away is gone.
@@ -249,6 +250,8 @@ class Engine:
         """Every request of the pool, each once its run has ended."""
         drained: list[Request] = []
         with self._pool:
+            if not self._retired:
+                self._kept, self.idle = self.idle, _Returned()
             self._retired = True
             self.waiting += 1
             # Threads that waited for a request are told that there will be none.
@@ -257,7 +260,7 @@ class Engine:
                 while self._requests:
                     # One by one: a run that began before must not find one that is to be closed.
                     try:
-                        drained.append(self.idle.pop())
+                        drained.append((self._kept or self.idle).popleft())
                     except IndexError:  # noqa: PERF203 - as above
                         self._wait()
                     else:
@@ -287,6 +290,16 @@ class Engine:
             unused = self._ended and not self._lent
         if unused:
             self._shut()
+
+
+class _Returned(collections.deque[Request]):
+    """What was given back to a retired engine: none of it is taken for another run.
+
+    Else a thread that runs one frame after the other would hold up ``close`` for ever.
+    """
+
+    def pop(self) -> Request:  # type: ignore[override]
+        raise IndexError
 
 
 def _close_lent(engine: Engine, reference: weakref.ref[Request]) -> None:

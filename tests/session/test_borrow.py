@@ -121,6 +121,25 @@ def test_close_does_not_wait_for_a_detached_request_but_closes_it() -> None:
     assert 1 == model.closed
 
 
+@pytest.mark.parametrize("use", ["borrow", "try_borrow", "run"])
+def test_who_takes_one_request_after_the_other_does_not_hold_up_close(use: str) -> None:
+    session = session_of(Model(limit=1))
+    loan, engine = session.borrow(), session._engine
+    method = getattr(session, use)  # as a loop may keep it
+    closing = threading.Thread(target=session.close, daemon=True)
+    with engine._pool:
+        closing.start()
+
+        assert engine._pool.wait_for(lambda: not engine.is_open(), 30)
+
+        loan.give_back()
+        with pytest.raises(SessionError, match="closed"):
+            method(*([feeds()] if use == "run" else []))
+    closing.join(30)
+
+    assert not closing.is_alive()
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_borrows_nothing() -> None:
     session = session_of(Model())
