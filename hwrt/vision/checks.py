@@ -6,7 +6,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from hwrt.errors import InputError
 
 __all__ = ["CHECKS", "checked", "read_labels"]
 
-_LABELS_BYTES = 16 << 20
+_LABELS_CHARACTERS = 16 << 20
 _LARGEST_SIDE = 16384
 
 
@@ -32,25 +32,36 @@ def checked(key: str, value: Any, source: str) -> Any:
         return check.parse(value)
     except InputError:
         raise
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise InputError(
+            f"{key} in {source} is {_shown(value)}", hint=f"give {check.expected}"
+        ) from exc
+
+
+def _shown(value: Any) -> str:
+    try:
         text = repr(value)
-        shown = text if len(text) <= 80 else f"{text[:77]}..."
-        raise InputError(f"{key} in {source} is {shown}", hint=f"give {check.expected}") from exc
+    except ValueError:  # an integer of more digits than Python writes
+        return f"{type(value).__name__}, too long to show"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """The labels of a UTF-8 file, one a line, the first that of class 0."""
     try:
-        if path.stat().st_size > _LABELS_BYTES:
-            raise InputError(f"{path} is larger than {_LABELS_BYTES} bytes: no file of labels")
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(_LABELS_CHARACTERS + 1)  # a device has no end
+        if len(text) > _LABELS_CHARACTERS:
+            raise InputError(f"{path} has more than {_LABELS_CHARACTERS} characters: no labels")
     except (OSError, ValueError) as exc:
         if isinstance(exc, InputError):
             raise
         raise InputError(
             f"the labels {str(path)!r} can not be read: {exc}", hint="give a text file, one a line"
         ) from exc
-    return _labels(text.rstrip("\r\n").splitlines())
+    # Opening it made all ends of lines "\n"; str.splitlines knows eight more.
+    text = text.rstrip("\n")
+    return _labels(text.split("\n") if text else ())
 
 
 def _labels(value: Any) -> tuple[str, ...]:
@@ -58,9 +69,12 @@ def _labels(value: Any) -> tuple[str, ...]:
     if isinstance(value, str | os.PathLike):
         return read_labels(Path(value))
     if isinstance(value, Mapping):
-        by_number = {int(key): name for key, name in value.items()}
+        by_number = {
+            int(key) if isinstance(key, str) else operator.index(key): name
+            for key, name in value.items()
+        }
         value = [by_number[number] for number in _numbered(by_number)]
-    labels = tuple(value)
+    labels = _sequence(value)
     if not labels or not all(isinstance(label, str) for label in labels):
         raise ValueError(labels)
     return labels
@@ -114,8 +128,8 @@ def _size(value: Any) -> tuple[int, int]:
     return height, width
 
 
-def _sequence(value: Any) -> Sequence[Any]:
-    if isinstance(value, str | bytes | Mapping):
+def _sequence(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str | bytes | Mapping | set | frozenset):  # a set has no order
         raise TypeError(value)
     return tuple(value)
 

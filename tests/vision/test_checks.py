@@ -43,6 +43,9 @@ def test_a_setting_has_one_form(key: str, value: Any, expected: Any) -> None:
         ("labels", {0: "a", 2: "b"}),
         ("labels", {"x": "a"}),
         ("labels", 3),
+        ("labels", {"a", "b"}),
+        ("labels", {0.4: "a", 1.6: "b"}),
+        ("labels", {float("inf"): "a"}),
         ("colour", "RGB"),
         ("mean", True),
         ("mean", [True, 1, 1]),
@@ -51,6 +54,8 @@ def test_a_setting_has_one_form(key: str, value: Any, expected: Any) -> None:
         ("mean", float("nan")),
         ("mean", {"r": 1}),
         ("mean", [[1], [2], [3]]),
+        ("mean", {1, 2, 3}),
+        ("mean", 10**400),
         ("std", 0),
         ("std", [1, -1, 1]),
         ("resize", "squash"),
@@ -64,6 +69,7 @@ def test_a_setting_has_one_form(key: str, value: Any, expected: Any) -> None:
         ("layout", "nchw"),
         ("crop_scale", 0.9),
         ("crop_scale", float("inf")),
+        ("crop_scale", 10**400),
         ("softmax", 1),
     ],
 )
@@ -79,11 +85,28 @@ def test_an_error_does_not_repeat_a_whole_file() -> None:
     assert len(str(caught.value)) < 200
 
 
+def test_an_integer_too_long_to_write_is_an_error() -> None:
+    with pytest.raises(InputError, match="size in the arguments is int, too long"):
+        checked("size", 10**5000, "the arguments")
+
+
 def test_labels_are_read_from_a_file_one_a_line(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes("\ufeffcat\r\n\r\nfjäril\n\n".encode())
 
     assert ("cat", "", "fjäril") == checked("labels", path, "the arguments")
+
+
+def test_only_an_end_of_line_ends_a_label(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes("a\u2028b\x0c\rc\x85\n".encode())
+
+    assert ("a\u2028b\x0c", "c\x85") == read_labels(path)
+
+
+def test_labels_without_end_are_an_error() -> None:
+    with pytest.raises(InputError, match="/dev/zero has more than"):
+        read_labels(Path("/dev/zero"))
 
 
 def test_an_empty_file_of_labels_is_an_error(tmp_path: Path) -> None:
