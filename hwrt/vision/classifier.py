@@ -42,7 +42,8 @@ class Classifier(Pipeline[Classification]):
     def _check_output(self, shape: Shape) -> None:
         count = len(self.settings.labels)
         sizes = [size for size in shape[1:] if size != 1]
-        if len(shape) < 2 or (None not in sizes and sizes not in ([count], [])):
+        expected = [count] if count != 1 else []
+        if len(shape) < 2 or (None not in sizes and sizes != expected):
             raise UnsupportedModel(
                 f"the output {self._output.name!r} is {shape}, not (batch, {count}) for "
                 f"{count} labels",
@@ -52,6 +53,7 @@ class Classifier(Pipeline[Classification]):
     def _read(self, outputs: Outputs, places: Sequence[Geometry | None]) -> list[Classification]:
         output = outputs[self._output.name]
         self._check_output(output.shape)
+        self._check_rows(self._output.name, output, len(places))
         quantization = self._output.quantization
         if quantization is not None:
             scale, zero_point, axis = quantization

@@ -8,7 +8,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hwrt.errors import InputError
 from hwrt.vision.geometry import Geometry
 from hwrt.vision.model_input import Preprocess
 from hwrt.vision.pipeline import Outputs, Pipeline, Runnable
@@ -41,24 +40,18 @@ class Custom(Pipeline[Any]):
         results = []
         alone = len(places) == self._sizes.least == 1
         for i, place in enumerate(places):
-            own = dict(outputs) if alone else _row(outputs, i, len(places))
+            own = dict(outputs) if alone else self._row(outputs, i, len(places))
             if self._takes_geometry:
                 results.append(self._postprocess(own, geometry=place))
             else:
                 results.append(self._postprocess(own))
         return results
 
-
-def _row(outputs: Outputs, i: int, count: int) -> Mapping[str, NDArray[Any]]:
-    """What of the outputs belongs to one frame, each with a first dimension of 1."""
-    for name, array in outputs.items():
-        if array.ndim == 0 or len(array) < count:
-            raise InputError(
-                f"the output {name!r} is {array.shape} for a batch of {count}: it has no row for "
-                "each frame",
-                hint="load the pipeline with batch=1",
-            )
-    return {name: array[i : i + 1] for name, array in outputs.items()}
+    def _row(self, outputs: Outputs, i: int, count: int) -> Mapping[str, NDArray[Any]]:
+        """What of the outputs belongs to one frame, each with a first dimension of 1."""
+        for name, array in outputs.items():
+            self._check_rows(name, array, count)
+        return {name: array[i : i + 1] for name, array in outputs.items()}
 
 
 def _takes_geometry(postprocess: Postprocess) -> bool:

@@ -117,6 +117,7 @@ class Detector(Pipeline[Detections]):
     def _read(self, outputs: Outputs, places: Sequence[Geometry | None]) -> list[Detections]:
         output = outputs[self._output.name]
         self._check_output(output.shape)
+        self._check_rows(self._output.name, output, len(places))
         rows, quantization = self._one_scale(output[: len(places)])
         steps: dict[str, Any] = {
             "conf": self.conf,

@@ -169,6 +169,16 @@ class Pipeline(ABC, Generic[ResultT]):
         """The result with what it says of places moved by x and y; here nothing is."""
         return result
 
+    def _check_rows(self, name: str, output: NDArray[Any], count: int) -> None:
+        """Raise InputError unless the output has one row for each row of the input."""
+        rows = max(count, self._sizes.least)
+        if output.ndim == 0 or len(output) != rows:
+            raise InputError(
+                f"the output {name!r} is {output.shape} for a batch of {rows}: it has no row for "
+                "each frame",
+                hint="load the pipeline with batch=1, or give one frame at a time",
+            )
+
     def _run(self, frames: Sequence[Frame], roi: Region | None) -> list[ResultT]:
         with self.session.borrow() as request:
             places = self._input.write(request, frames)

@@ -243,7 +243,7 @@ def test_a_gray_model_asks_for_gray_frames(model_info: MakeInfo, fake_session: M
         Classifier(session, settings)
 
 
-@pytest.mark.parametrize("output", [(None, 3), (None, 2, 7, 7), (2,)])
+@pytest.mark.parametrize("output", [(None, 3), (None, 1), (None, 2, 7, 7), (2,)])
 def test_a_classifiers_output_must_fit_the_labels(
     model_info: MakeInfo, fake_session: MakeSession, output: Any
 ) -> None:
@@ -266,6 +266,34 @@ def test_an_output_of_open_shape_is_checked_when_it_comes(
 
     with pytest.raises(UnsupportedModel, match=r"\(1, 2\), not \(batch, 6, anchors\)"):
         pipeline(RED)
+
+
+def test_one_label_is_that_of_an_output_of_one_class(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    session = fake_session(model_info(output=(None, 1)), lambda _: np.array([[0.75]], np.float32))
+    settings = replace(CLASSIFY, labels=("cat",), softmax=False)
+
+    found = Classifier(session, settings)(RED)
+
+    assert (("cat",), [0.75]) == (found.labels, found.scores.tolist())
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "answer"),
+    [
+        (Classifier, CLASSIFY, lambda tensor: redness(tensor)[:1]),
+        (Detector, DETECT, lambda tensor: one_box(tensor)[:1]),
+    ],
+    ids=["classifier", "detector"],
+)
+def test_an_output_without_a_row_for_each_frame_is_an_error(
+    model_info: MakeInfo, fake_session: MakeSession, kind: Any, settings: Any, answer: Any
+) -> None:
+    pipeline = kind(fake_session(model_info(output=None), answer), settings)
+
+    with pytest.raises(InputError, match="for a batch of 2: it has no row for each frame"):
+        pipeline([RED, BLUE])
 
 
 def test_a_model_of_two_outputs_is_unsupported(

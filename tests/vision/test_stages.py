@@ -212,10 +212,11 @@ def test_a_frame_alone_gets_outputs_of_any_size(model_info: MakeInfo, opened: An
     assert (17, 6) == pipeline(gray(1))
 
 
+@pytest.mark.parametrize("shape", [(), (1, 6), (17, 6)])
 def test_outputs_without_a_row_for_each_frame_are_refused_in_a_batch(
-    model_info: MakeInfo, opened: Any
+    model_info: MakeInfo, opened: Any, shape: tuple[int, ...]
 ) -> None:
-    opened(model_info(output=()), lambda tensor: np.float32(1).reshape(()))
+    opened(model_info(output=None), lambda tensor: np.zeros(shape, np.float32))
 
     pipeline = load("model.onnx", preprocess=first_level, postprocess=dict)
 
