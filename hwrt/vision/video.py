@@ -171,7 +171,7 @@ def require_opencv() -> None:
 
 
 def _opencv() -> Any:
-    # FFmpeg's words on standard error name no file; what matters of them is an error here.
+    # FFmpeg's and OpenCV's words on standard error name no file; what matters is an error here.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         import cv2
@@ -180,7 +180,7 @@ def _opencv() -> Any:
             "OpenCV is not installed, which reads and writes videos",
             hint="pip install opencv-python-headless, or install hwrt with its extra 'video'",
         ) from exc
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
 
 

@@ -95,6 +95,21 @@ def test_a_file_that_is_no_video_is_an_error(tmp_path: Path, name: str) -> None:
         Video(str(tmp_path / name), name)
 
 
+def test_opencv_prints_nothing_of_a_video_that_it_can_not_decode(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes().replace(b"MJPG", b"QQQQ"))
+
+    with pytest.raises(HwrtError, match="the video 'film'"):
+        list(Video(str(path), "film").frames())
+
+    assert ("", "") == capfd.readouterr()
+
+
 @pytest.mark.parametrize(
     ("address", "hint"), [(7, "/dev/video7"), ("rtsp://camera/1", "user name and password")]
 )
