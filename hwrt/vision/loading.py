@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hwrt.errors import InputError
 from hwrt.machine.limits import allowed_threads
-from hwrt.spec import ModelInfo
+from hwrt.spec import ModelInfo, Shapes
+from hwrt.tuning.shapes import check_shapes
 from hwrt.vision.classifier import Classifier
 from hwrt.vision.custom import Custom, Postprocess
 from hwrt.vision.detector import Detector
@@ -16,6 +17,7 @@ from hwrt.vision.frames import check_frames
 from hwrt.vision.model_input import Preprocess
 from hwrt.vision.postprocess import check_k, check_thresholds
 from hwrt.vision.preprocess import Levels
+from hwrt.vision.scalars import whole_number
 from hwrt.vision.settings import Settings, Shape, image_shape, resolve
 
 __all__ = ["load"]
@@ -82,8 +84,11 @@ def load(
 
     check_thresholds(conf=conf, iou=iou, max_det=max_det)
     check_k(top, "top")
+    if batch is not None:
+        batch = whole_number("batch", batch, least=1)
+    _check_callable(preprocess=preprocess, postprocess=postprocess)
     info = loading.inspect(model, cache=load_arguments.get("cache", True))
-    given_shapes = load_arguments.get("shapes") or {}
+    given_shapes = check_shapes(info, load_arguments.get("shapes"))
     arguments = {
         "task": task,
         "labels": labels,
@@ -122,21 +127,21 @@ def load(
         raise
 
 
-def _shape_to_run(info: ModelInfo, given: Mapping[str, Sequence[Any]]) -> Shape:
+def _check_callable(**stages: object) -> None:
+    for name, stage in stages.items():
+        if stage is not None and not callable(stage):
+            raise InputError(f"{name} is {stage!r:.80}", hint="give a function")
+
+
+def _shape_to_run(info: ModelInfo, given: Shapes) -> Shape:
     """The input's shape with what ``shapes`` fixes of it."""
-    shape = image_shape(info)
-    sizes = given.get(info.inputs[0].name, shape)
-    if len(sizes) != len(shape):
-        raise InputError(
-            f"shapes gives {info.inputs[0].name!r} the shape {tuple(sizes)}",
-            hint=f"the model has {info.inputs[0]}",
-        )
+    sizes = given.get(info.inputs[0].name, image_shape(info))
     return tuple(size if isinstance(size, int) else None for size in sizes)
 
 
 def _shapes_of_size(
-    info: ModelInfo, given: Mapping[str, Any], settings: Settings, batch: int | None
-) -> Mapping[str, Any] | None:
+    info: ModelInfo, given: Shapes, settings: Settings, batch: int | None
+) -> Shapes | None:
     """The shapes to load with: the settings' size where the file leaves height or width open.
 
     Left to itself, a session would be tuned on images of 1x1.
@@ -147,6 +152,11 @@ def _shapes_of_size(
         raise InputError(
             f"a batch of {batch} was asked of {spec}, which runs {shape[0]} at once",
             hint="leave the batch out, or export the model with an open first dimension",
+        )
+    if batch is not None and shape[0] is None and spec.name in given:
+        raise InputError(
+            f"a batch of {batch} was asked for, and shapes of {given[spec.name]}",
+            hint="give the batch as the first of the shapes alone",
         )
     if spec.name in given or (batch is None and None not in shape[1:]):
         return given or None

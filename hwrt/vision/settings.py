@@ -67,7 +67,7 @@ class Settings:
     layout: str
     """"NCHW" or "NHWC"."""
     channels: int = 3
-    """1 or 3."""
+    """1 or 3; any number with a preprocess of one's own."""
     boxes: str = "pixels"
     """What a detector's coordinates are in: the input's "pixels", or "fractions" of its size."""
     head: str = "yolov8"
@@ -127,7 +127,9 @@ def resolve(
     if missing:
         raise _missing(missing, info, sidecar)
 
-    channels = 3 if own_preprocess else _channels(shape, found["layout"], info)
+    channels = _channels(shape, found["layout"])
+    if not own_preprocess:
+        _check_channels(channels, shape, found["layout"], info)
     settings = Settings(**found, channels=channels)
     wanted = _first("size", [given])
     if wanted not in (None, settings.size):
@@ -224,16 +226,17 @@ def _fixed_size(shape: Shape, layout: str | None) -> tuple[int, int] | None:
     return None if height is None or width is None else (height, width)
 
 
-def _channels(shape: Shape, layout: str, info: ModelInfo) -> int:
+def _channels(shape: Shape, layout: str) -> int:
     channels = shape[1] if layout == "NCHW" else shape[3]
-    if channels is None:
-        return 3
+    return 3 if channels is None else channels
+
+
+def _check_channels(channels: int, shape: Shape, layout: str, info: ModelInfo) -> None:
     if channels not in _CHANNELS:
         raise UnsupportedModel(
             f"the input of {info.path} is {shape}: {channels} channels as {layout}",
             hint="a pipeline needs 3, or 1 for gray; give layout where the other was meant",
         )
-    return channels
 
 
 def _refuse_unserved(task: str | None, info: ModelInfo) -> None:

@@ -113,7 +113,7 @@ def test_a_batch_that_the_model_does_not_have_is_an_error(opened: Any) -> None:
 
 def test_shapes_that_are_given_stay_and_tell_the_size(opened: Any) -> None:
     calls = opened(shape=(None, 3, None, None))
-    shapes = {"images": (Range(1, 1, 4), 3, 8, 6)}
+    shapes = {"images": (Range(1, 1, 4), 3, np.int64(8), 6)}
 
     pipeline = load("model.onnx", **ARGUMENTS, shapes=shapes)
 
@@ -124,12 +124,38 @@ def test_shapes_that_are_given_stay_and_tell_the_size(opened: Any) -> None:
 def test_shapes_of_another_rank_are_an_error(opened: Any) -> None:
     opened()
 
-    with pytest.raises(InputError, match="shapes gives 'images'"):
+    with pytest.raises(InputError, match=r"'images' can not have the shape \(1, 3\)"):
         load("model.onnx", **ARGUMENTS, shapes={"images": (1, 3)})
 
 
+@pytest.mark.parametrize("shapes", [[1, 3, 8, 8], {"images": 8}, {"images": None}, "1x3x8x8"])
+def test_shapes_that_are_none_are_an_error(opened: Any, shapes: Any) -> None:
+    opened()
+
+    with pytest.raises(InputError, match=r"^shapes "):
+        load("model.onnx", **ARGUMENTS, shapes=shapes)
+
+
+def test_a_batch_beside_shapes_that_bound_it_is_an_error(opened: Any) -> None:
+    opened()
+
+    with pytest.raises(InputError, match="a batch of 2 was asked for, and shapes of"):
+        load("model.onnx", **ARGUMENTS, batch=2, shapes={"images": (Range(1, 1, 4), 3, 8, 8)})
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"std": None}, {"frames": "nv12"}, {"conf": 2}, {"max_det": -1}, {"top": 0}]
+    "wrong",
+    [
+        {"std": None},
+        {"frames": "nv12"},
+        {"conf": 2},
+        {"max_det": -1},
+        {"top": 0},
+        {"batch": 0},
+        {"batch": "2"},
+        {"preprocess": "letterbox"},
+        {"postprocess": {}},
+    ],
 )
 def test_what_is_wrong_is_found_before_anything_is_loaded(
     opened: Any, wrong: dict[str, Any]

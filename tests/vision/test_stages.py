@@ -142,6 +142,24 @@ def test_with_preprocess_a_model_may_take_other_channels_and_integers(
     assert [(1, 4, 6, 5)] == [tensor.shape for tensor in pipeline.session.fed]
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_with_preprocess_an_open_size_has_the_models_channels(
+    model_info: MakeInfo, opened: Any, channels: int
+) -> None:
+    calls = opened(model_info(shape=(None, channels, None, None)))
+
+    load(
+        "model.onnx",
+        task="classify",
+        labels=["a", "b"],
+        size=(4, 6),
+        layout="NCHW",
+        preprocess=first_level,
+    )
+
+    assert {"images": (1, channels, 4, 6)} == calls[0]["shapes"]
+
+
 def test_with_preprocess_a_size_that_the_file_leaves_open_is_still_asked_for(
     model_info: MakeInfo, opened: Any
 ) -> None:
