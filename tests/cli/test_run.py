@@ -89,6 +89,13 @@ def test_a_folder_stands_for_its_images_by_name(call: Any, folder: Path) -> None
     assert [str(folder / "a.JPG"), str(folder / "b.png")] == sources
 
 
+def test_an_image_that_is_named_twice_is_looked_at_once(call: Any, folder: Path) -> None:
+    _, out, _ = call("detector.onnx", folder / "b.png", folder, folder / "b.png", "--json")
+
+    sources = [entry["source"] for entry in json.loads(out)["results"]]
+    assert [str(folder / "b.png"), str(folder / "a.JPG")] == sources
+
+
 def test_json_is_one_document_on_stdout(call: Any, folder: Path) -> None:
     code, out, err = call("detector.onnx", folder / "b.png", "--json")
 
@@ -236,6 +243,7 @@ def test_batch_runs_that_many_images_at_once(call: Any, folder: Path, loads: Any
         ("gone.png", "there is no 'gone.png'"),
         ("9999999999", "there is no '9999999999'"),
         ("", "a SOURCE is empty"),
+        ("\N{ARABIC-INDIC DIGIT THREE}", "there is no"),
         ("a" * 300, "can not be read: File name too long"),
     ],
 )

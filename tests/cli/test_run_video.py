@@ -268,6 +268,19 @@ def test_without_opencv_a_video_is_one_line_that_names_the_extra(
     assert "extra 'video'" in err
 
 
+def test_without_pillow_a_video_can_be_looked_at_and_not_saved(
+    call: Call, film: Path, loads: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+
+    code, _, err = call("detector.onnx", film, "--save", tmp_path / "out")
+    loaded = list(loads)
+
+    assert (2, []) == (code, loaded)
+    assert "extra 'image'" in err
+    assert 0 == call("detector.onnx", film)[0]
+
+
 def test_a_batch_takes_as_many_frames_at_once(call: Call, film: Path, loads: Any) -> None:
     code, out, _ = call("detector.onnx", film, "--batch", "2", "--json")
 
@@ -276,22 +289,47 @@ def test_a_batch_takes_as_many_frames_at_once(call: Call, film: Path, loads: Any
     assert 0 == code
 
 
-def test_the_rate_is_shown_on_a_terminal_and_goes_before_the_next_line(
-    call: Call, live: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Standard error from now on; the rate is renewed with every frame."""
     terminal = Terminal()
     monkeypatch.setattr("hwrt.cli.frame_rate._SHOWN_EVERY_S", 0.0)
     monkeypatch.setattr(sys, "stderr", terminal)
+    return terminal
+
+
+def test_the_rate_is_shown_on_a_terminal_and_goes_before_the_next_line(
+    call: Call, live: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = watched(monkeypatch)
     live.end = broken("it")
 
     call("detector.onnx", "0")
 
     assert "frames/s, 3 frames" in terminal.getvalue()
     assert "\r\x1b[Khwrt run: the video" in terminal.getvalue()
+
+
+def test_the_rate_is_gone_at_the_end(
+    call: Call, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = watched(monkeypatch)
+
+    call("detector.onnx", film)
+
+    assert terminal.getvalue().endswith("frames/s, 5 frames\r\x1b[K")
+
+
+def test_images_have_no_rate(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = watched(monkeypatch)
+
+    call("detector.onnx", folder)
+
+    assert "" == terminal.getvalue()
 
 
 def test_nothing_of_the_rate_is_written_into_a_pipe(call: Call, film: Path) -> None:

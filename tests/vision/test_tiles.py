@@ -42,6 +42,16 @@ def seen(objects: Sequence[Object], tile: Tile, *, least: float = 4) -> Detectio
     return Detections(boxes=boxes, scores=scores, classes=classes, labels=("",) * len(found))
 
 
+def detection(box: tuple[float, float, float, float], score: float) -> Detections:
+    """One object of class 0."""
+    return Detections(
+        boxes=np.array([box], np.float32),
+        scores=np.array([score], np.float32),
+        classes=np.array([0], np.int32),
+        labels=("",),
+    )
+
+
 def merge(objects: Sequence[Object], tile: tuple[int, int] = (100, 100), **options: Any) -> Any:
     tiles = tiles_of(FRAME, tile, 0.2)
     given = {"iou": 0.45, "max_det": 300, "class_agnostic": False, **options}
@@ -67,6 +77,16 @@ def test_neighbours_share_at_least_the_overlap(length: int) -> None:
     tiles = tiles_of((100, length), (100, 100), 0.2)
 
     assert min(a.x1 - b.x0 for a, b in itertools.pairwise(tiles)) >= 20
+
+
+def test_an_overlap_of_no_whole_pixels_is_rounded_up() -> None:
+    tiles = [tiles_of((33, length), (33, 33), 0.2) for length in range(34, 120)]
+
+    assert 7 == min(a.x1 - b.x0 for row in tiles for a, b in itertools.pairwise(row))
+
+
+def test_tiles_of_one_pixel_have_no_overlap() -> None:
+    assert [0, 1, 2, 3] == [one.x0 for one in tiles_of((1, 4), (1, 1), 0.9)]
 
 
 def test_no_more_tiles_are_used_than_need_be() -> None:
@@ -111,17 +131,7 @@ def test_an_object_that_no_tile_holds_whole_is_the_union_of_its_parts(box: Any) 
 
 def test_a_part_yields_to_the_whole_though_its_score_is_better() -> None:
     tiles = [Tile(0, 0, 100, 100), Tile(80, 0, 180, 100)]
-    part = Detections(
-        boxes=np.array([[82, 10, 99.5, 50]], np.float32),
-        scores=np.array([0.9], np.float32),
-        classes=np.array([0], np.int32),
-        labels=("",),
-    )
-    whole = dataclasses.replace(
-        part,
-        boxes=np.array([[82, 10, 140, 50]], np.float32),
-        scores=np.array([0.4], np.float32),
-    )
+    part, whole = detection((82, 10, 99.5, 50), 0.9), detection((82, 10, 140, 50), 0.4)
 
     boxes, scores, _ = merged(
         [part, whole], tiles, (100, 180), iou=0.45, max_det=300, class_agnostic=False
@@ -129,6 +139,53 @@ def test_a_part_yields_to_the_whole_though_its_score_is_better() -> None:
 
     assert [[82, 10, 140, 50]] == boxes.tolist()
     assert [np.float32(0.4)] == scores
+
+
+@pytest.mark.parametrize(("inside", "count"), [(9, 2), (10, 2), (11, 1)])
+def test_a_part_yields_where_more_than_half_of_it_lies_in_a_whole(inside: int, count: int) -> None:
+    tiles = [Tile(0, 0, 100, 100), Tile(80, 0, 180, 100)]
+    part, whole = detection((80, 10, 100, 50), 0.9), detection((100 - inside, 10, 150, 50), 0.4)
+
+    boxes, _, _ = merged(
+        [part, whole], tiles, (100, 180), iou=0.45, max_det=300, class_agnostic=False
+    )
+
+    assert count == len(boxes)
+
+
+def test_a_part_yields_to_a_whole_that_max_det_leaves_out() -> None:
+    tiles = [Tile(0, 0, 100, 100), Tile(80, 0, 180, 100)]
+    part, whole = detection((82, 10, 100, 50), 0.95), detection((82, 10, 140, 50), 0.4)
+    best = detection((10, 60, 40, 90), 0.9)
+
+    boxes, _, _ = merged(
+        [part, whole, best],
+        [*tiles, tiles[0]],
+        (100, 180),
+        iou=0.45,
+        max_det=1,
+        class_agnostic=False,
+    )
+
+    assert [[10, 60, 40, 90]] == boxes.tolist()
+
+
+@pytest.mark.parametrize(
+    "small", [(0, 40, 20, 60), (80, 40, 100, 60), (40, 0, 60, 20), (40, 80, 60, 100)]
+)
+def test_a_small_object_at_the_frames_border_in_front_of_a_large_one_stays(small: Any) -> None:
+    found = [detection(small, 0.9), detection((2, 2, 98, 98), 0.5)]
+
+    boxes, _, _ = merged(
+        found,
+        [Tile(0, 0, 100, 100)] * 2,
+        (100, 100),
+        iou=0.45,
+        max_det=300,
+        class_agnostic=False,
+    )
+
+    assert [list(small), [2, 2, 98, 98]] == boxes.tolist()
 
 
 def test_a_whole_object_in_front_of_a_large_cut_one_leaves_it() -> None:

@@ -122,6 +122,23 @@ def test_a_live_source_that_can_not_be_opened_is_an_error(
         Video(address, str(address))
 
 
+def test_only_a_live_source_is_asked_for_its_newest_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[FakeCapture] = []
+
+    def capture(address: Any) -> FakeCapture:
+        opened.append(FakeCapture(address))
+        return opened[-1]
+
+    monkeypatch.setattr(cv2, "VideoCapture", capture)
+
+    Video(0, "0")
+    Video("film.mp4", "film")
+
+    assert [[(cv2.CAP_PROP_BUFFERSIZE, 1)], []] == [one.set_to for one in opened]
+
+
 @pytest.mark.parametrize("address", [0, "rtsp://camera/1"])
 def test_a_live_source_breaks_off_with_the_frame_that_does_not_come(
     capture: type[FakeCapture], address: Any
@@ -136,7 +153,9 @@ def test_a_live_source_breaks_off_with_the_frame_that_does_not_come(
         next(frames)
 
 
-@pytest.mark.parametrize(("stated", "breaks"), [(10, False), (11, False), (0, False), (20, True)])
+@pytest.mark.parametrize(
+    ("stated", "breaks"), [(10, False), (11, False), (0, False), (12, True), (20, True)]
+)
 def test_a_file_breaks_off_where_frames_of_its_header_are_missing(
     capture: type[FakeCapture], stated: int, breaks: bool
 ) -> None:
@@ -146,7 +165,7 @@ def test_a_file_breaks_off_where_frames_of_its_header_are_missing(
         next(frames)
 
     if breaks:
-        with pytest.raises(HwrtError, match="broke off after 10 of 20 frames"):
+        with pytest.raises(HwrtError, match=f"broke off after 10 of {stated} frames"):
             next(frames)
     else:
         assert next(frames, None) is None
