@@ -15,7 +15,7 @@ import functools
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from pathlib import Path
@@ -286,7 +286,7 @@ class Request(ABC):
         with _start_lock:
             if self._worker is None:
                 self._worker = ThreadPoolExecutor(1, thread_name_prefix="hwrt-request")
-        threads: set[int] = set()
+        threads = self._threads = set[int]()
 
         def run() -> None:
             threads.add(threading.get_ident())
@@ -305,15 +305,14 @@ class Request(ABC):
     def wait(self, timeout_s: float | None = None) -> bool:
         """(optional) True when the started run is done, or there is none; False after the time-out.
 
-        After False it may be called again.  Raises what the run raised, once.
+        After False call it again.  False at once in the run's own thread.  Raises what it raised.
         """
         if self._pending is None:
             return True
-        done, _ = wait_for([self._pending], timeout_s)
-        if not done:
+        own = threading.get_ident() in self._threads  # garbage collection may end who waits there
+        if not wait_for([self._pending], 0 if own else timeout_s).done:
             return False
-        # Taken first: a run that failed is told once, and the next one can start.
-        pending, self._pending = self._pending, None
+        pending, self._pending = self._pending, None  # first: a run that failed is told once
         self._unguard()
         pending.result()
         return True
@@ -361,6 +360,7 @@ class Request(ABC):
 
     _hidden: Mapping[str, Any] = {}
     _pending: Future[None] | None = None
+    _threads: Collection[int] = ()
     _worker: ThreadPoolExecutor | None = None
 
 

@@ -59,12 +59,18 @@ class _Run:
             self._loan.give_back()
 
     def abandon(self) -> None:
-        """Give the request back; what its run raises is nobody's any more."""
+        """Give the request back; what its run raises is nobody's any more.
+
+        Where the run's own thread collects the stream as garbage the request is dropped instead: it
+        leaves the pool at the end of its run.
+        """
+        is_done = True
         try:
             with contextlib.suppress(HwrtError):
-                self._loan.request.wait()
+                is_done = self._loan.request.wait()
         finally:
-            self._loan.give_back()
+            if is_done:
+                self._loan.give_back()
 
 
 def overlapped(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -29,6 +30,16 @@ def limit(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def pipeline(model_info: MakeInfo, fake_session: MakeSession, limit: Any) -> Classifier:
     return Classifier(fake_session(model_info(), brightness, limit=limit), PLAIN)
+
+
+class Camera:
+    """Holds a stream that holds the camera."""
+
+    def __init__(self, pipeline: Classifier) -> None:
+        self.results = pipeline.stream(self.frames())
+
+    def frames(self) -> Iterator[np.ndarray]:
+        yield from map(gray, range(5))
 
 
 def levels_until_error(results: Iterator[Any]) -> tuple[list[float], Exception | None]:
@@ -197,6 +208,30 @@ def test_a_stream_is_abandoned_though_its_next_run_fails(
     results.close()
 
     assert all_are_back(pipeline)
+
+
+def test_a_stream_collected_as_garbage_in_the_thread_of_its_run_does_not_wait_for_itself(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    collected, is_garbage = threading.Event(), threading.Event()
+
+    def run(tensor: np.ndarray) -> np.ndarray:
+        if tensor[0, 0, 0, 0] == 1:
+            assert is_garbage.wait(30)
+            gc.collect()
+            collected.set()
+        return brightness(tensor)
+
+    pipeline = Classifier(fake_session(model_info(), run, limit=2), PLAIN)
+    camera = Camera(pipeline)
+    next(camera.results)
+    pipeline.session.model.requests.clear()
+    del camera
+    is_garbage.set()
+
+    assert collected.wait(10)
+    assert [7.0, 7.0] == [level_of(pipeline(gray(level))) for level in (7, 7)]
+    pipeline.close()
 
 
 def test_whoever_reads_a_stream_may_call_the_pipeline(pipeline: Classifier) -> None:
