@@ -38,7 +38,7 @@ def top_k(
     Both results are (min(k, C),) or (B, min(k, C)).  ``softmax`` turns the logits into
     probabilities over all C classes first.
     """
-    rows = np.asarray(logits)
+    rows = _array("the logits", logits)
     if rows.ndim not in (1, 2) or rows.shape[-1] == 0 or rows.dtype.kind != "f":
         raise InputError(
             f"the logits are {rows.dtype} {rows.shape}", hint="give floats (C,) or (B, C)"
@@ -159,7 +159,7 @@ def _batch(
     *,
     axis: int = 1,
 ) -> NDArray[Any]:
-    batch = np.asarray(output)
+    batch = _array("the output", output)
     kinds = "f" if quantization is None else "iu"
     if batch.ndim != 3 or batch.shape[axis] <= box_numbers or batch.dtype.kind not in kinds:
         given = "floats" if quantization is None else "integers, as quantization was given"
@@ -190,7 +190,7 @@ def _decode(
     scale, zero_point = 1.0, 0.0
     if head.quantization is not None:
         (scale,), (zero_point,) = head.quantization.scale, head.quantization.zero_point
-    height, width = head.fractions_of or (1, 1)
+    unit = _unit(head.fractions_of)
     most = min(max_det, batch.shape[2])
     boxes, scores = np.empty((most, 4), np.float32), np.empty(most, np.float32)
     classes = np.empty(most, np.int32)
@@ -205,7 +205,7 @@ def _decode(
             conf,
             iou,
             limits.class_agnostic,
-            (width, height),
+            unit,
             None if place is None else place.box_map,
             boxes,
             scores,
@@ -264,7 +264,7 @@ def _numbers(image: NDArray[Any], head: _Head) -> NDArray[Any]:
 def _checked_boxes(
     boxes: NDArray[Any], scores: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    corners, ranks = np.asarray(boxes), np.asarray(scores)
+    corners, ranks = _array("the boxes", boxes), _array("the scores", scores)
     fits = corners.ndim == 2 and corners.shape[1] == 4 and ranks.shape == corners.shape[:1]
     if not fits or corners.dtype.kind not in "fiu" or ranks.dtype.kind not in "fiu":
         raise InputError(
@@ -279,10 +279,35 @@ def _groups(classes: NDArray[Any] | None, count: int) -> NDArray[np.int32]:
     """A number from 0 on for each box, the same for those of one class."""
     if classes is None:
         return np.zeros(count, np.int32)
-    groups = np.asarray(classes)
+    groups = _array("classes", classes)
     if groups.shape != (count,):
         raise InputError(f"classes are {groups.shape}", hint=f"give one a box: {(count,)}")
-    return np.unique(groups, return_inverse=True)[1].reshape(-1).astype(np.int32)
+    try:
+        numbers = np.unique(groups, return_inverse=True)[1]
+    except TypeError as exc:  # objects without an order
+        raise InputError(f"classes are {classes!r:.80}", hint="give numbers") from exc
+    return numbers.reshape(-1).astype(np.int32)
+
+
+def _array(name: str, value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as exc:  # rows of different lengths
+        raise InputError(f"{name} are {value!r:.80}", hint="give an array") from exc
+
+
+def _unit(fractions_of: tuple[int, int] | None) -> tuple[int, int]:
+    """Width and height of what the boxes' numbers are parts of."""
+    if fractions_of is None:
+        return 1, 1
+    try:
+        height, width = fractions_of
+    except (TypeError, ValueError) as exc:
+        raise InputError(
+            f"fractions_of is {fractions_of!r:.80}", hint="give the input's height and width"
+        ) from exc
+    height = whole_number("fractions_of", height, least=1)
+    return whole_number("fractions_of", width, least=1), height
 
 
 def _one_each(
@@ -290,11 +315,14 @@ def _one_each(
 ) -> Sequence[Geometry | None]:
     if geometry is None or isinstance(geometry, Geometry):
         return [geometry] * count
-    if len(geometry) != count:
+    places = list(geometry) if isinstance(geometry, Sequence) else [geometry]
+    if not all(place is None or isinstance(place, Geometry) for place in places):
+        raise InputError(f"geometry is {geometry!r:.80}", hint="give what letterbox returned")
+    if len(places) != count:
         raise InputError(
-            f"{len(geometry)} geometries for {count} images", hint="give one for all, or one each"
+            f"{len(places)} geometries for {count} images", hint="give one for all, or one each"
         )
-    return geometry
+    return places
 
 
 def check_thresholds(*, iou: float, max_det: int, conf: float = 0.0) -> tuple[float, float, int]:

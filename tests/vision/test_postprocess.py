@@ -129,6 +129,9 @@ def test_max_det_of_zero_keeps_nothing() -> None:
         ({"scores": np.array(["a", "b"])}, "scores <U1"),
         ({"scores": np.zeros(3)}, "scores"),
         ({"classes": np.zeros(3)}, "classes"),
+        ({"classes": [None, 1]}, r"classes are \[None, 1\]"),
+        ({"classes": [[1], [1, 2]]}, "classes are"),
+        ({"boxes": [[1, 2], [1]]}, "boxes are"),
         ({"iou": 1.5}, "iou is 1.5"),
         ({"iou": NAN}, "iou is nan"),
         ({"max_det": -1}, "max_det is -1"),
@@ -274,6 +277,12 @@ def test_an_output_without_anchors_has_no_detections() -> None:
         (np.zeros((1, 84, 10), np.float32), {"conf": NAN}),
         (np.zeros((1, 84, 10), np.float32), {"labels": ["one"]}),
         (np.zeros((1, 84, 10), np.float32), {"geometry": []}),
+        (np.zeros((1, 84, 10), np.float32), {"geometry": 3}),
+        (np.zeros((1, 84, 10), np.float32), {"geometry": ["a"]}),
+        (np.zeros((1, 84, 10), np.float32), {"fractions_of": 640}),
+        (np.zeros((1, 84, 10), np.float32), {"fractions_of": (0, 640)}),
+        (np.zeros((1, 84, 10), np.float32), {"fractions_of": ("a", "b")}),
+        ([[[1.0]], [[1.0, 2.0]]], {}),
     ],
 )
 def test_what_can_not_be_decoded_is_an_error(output: np.ndarray, arguments: dict[str, Any]) -> None:
