@@ -119,11 +119,12 @@ class _Run:
         shots = shots_of(sources, bgr=bgr, tell_broken=self._tell_broken)
         results = self._pipeline.stream(self._frames(shots))
         error: str | None = "it did not come to its end"
+        is_raised = True
         try:
             with closing(results):
                 for result in results:
                     self._say(self._taken.popleft(), result)
-            error = "; ".join(self._broken) or None
+            error, is_raised = "; ".join(self._broken) or None, False
         except HwrtError as exc:
             error = str(exc)
             raise
@@ -132,10 +133,10 @@ class _Run:
             if not any(source.is_live for source in sources):
                 error = "interrupted"
                 raise
-            error = "; ".join(self._broken) or None
+            error, is_raised = "; ".join(self._broken) or None, False
         finally:
             self._rate.clear()
-            self._output.end(error)
+            self._output.end(error, is_raised=is_raised)
         return 1 if self._broken else 0
 
     def _frames(self, shots: Iterator[Shot]) -> Iterator[NDArray[Any]]:

@@ -40,7 +40,7 @@ class Output(Protocol):
     def add(self, entry: dict[str, Any], result: Result) -> None:
         """Say one frame's entry."""
 
-    def end(self, error: str | None = None) -> None:
+    def end(self, error: str | None, *, is_raised: bool) -> None:
         """Say the end, and why it came early."""
 
 
@@ -56,7 +56,7 @@ class Lines:
         for line in _lines(entry, result):
             echo(line)
 
-    def end(self, error: str | None = None) -> None:
+    def end(self, error: str | None, *, is_raised: bool) -> None:
         """Print nothing: whoever raises the error tells it."""
 
 
@@ -85,14 +85,13 @@ class Document:
         self._count += 1
         click.echo(f"{begin}{textwrap.indent(text, '  ')}", nl=False)
 
-    def end(self, error: str | None = None) -> None:
-        """Print the end; nothing where an error came before the first entry."""
-        if self._count == 0:
-            if error is None:
-                click.echo(json.dumps({**self._head, "results": []}, indent=1))
+    def end(self, error: str | None, *, is_raised: bool) -> None:
+        """Print the end; nothing where an error was raised before the first entry."""
+        if self._count == 0 and is_raised:
             return
+        begun = "\n" if self._count else self._begin()
         told = f',\n "error": {json.dumps(error)}' if error is not None else ""
-        click.echo(f"\n ]{told}\n}}")
+        click.echo(f"{begun} ]{told}\n}}")
 
     def _begin(self) -> str:
         head = json.dumps(self._head, indent=1).removesuffix("\n}")

@@ -18,7 +18,8 @@ from hwrt.vision.video import Video, require_opencv
 __all__ = ["Shot", "Source", "find_sources", "require_readers", "shots_of"]
 
 _VIDEO_SUFFIXES = frozenset(
-    {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm"}
+    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4"}
+    | {".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"}
 )
 _MOST_DIGITS = 9  # of a camera's number, which OpenCV keeps in 32 bits
 _SCHEMES = ("http", "https", "rtmp", "rtsp", "rtsps", "tcp", "udp")

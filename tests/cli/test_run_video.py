@@ -200,6 +200,22 @@ def test_a_stream_that_breaks_off_says_so_and_is_code_1(call: Call, live: Any) -
     assert "broke off after 3 frames" in document["error"]
 
 
+def test_a_stream_that_breaks_off_at_once_leaves_a_whole_document(
+    call: Call, live: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frames(_: Any) -> Any:
+        yield from ()
+        raise broken("front")
+
+    monkeypatch.setattr(live, "frames", frames)
+
+    code, out, _ = call("detector.onnx", "0", "--json")
+
+    document = json.loads(out)
+    assert (1, []) == (code, document["results"])
+    assert "'front' broke off" in document["error"]
+
+
 def test_the_sources_after_one_that_broke_off_are_looked_at(
     call: Call, live: Any, tmp_path: Path
 ) -> None:
@@ -248,10 +264,13 @@ def test_a_file_named_as_a_number_is_an_image(
     assert (0, [], True) == (code, live.opened, "0 (32x16):" in out)
 
 
-def test_a_video_that_can_not_be_opened_is_one_line_and_code_2(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "film.mp4").write_text("no film")
+@pytest.mark.parametrize("name", ["film.mp4", "film.WMV", "film.flv", "film.3gp"])
+def test_a_video_that_can_not_be_opened_is_one_line_and_code_2(
+    call: Call, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("no film")
 
-    code, out, err = call("detector.onnx", tmp_path / "film.mp4", "--json")
+    code, out, err = call("detector.onnx", tmp_path / name, "--json")
 
     assert (2, "", 1) == (code, out, err.count("\n"))
     assert "can not be opened" in err
