@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-from hwrt.errors import HwrtError
+from hwrt.errors import HwrtError, SessionError
 from hwrt.vision.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -42,15 +42,22 @@ class _Run:
         loan.detach()
         self._loan = loan
         self._places: Places = ()
+        self._is_started = False
 
     def fill(self, group: Group, write: Write) -> None:
         self._places = write(self._loan.request, group)
 
     def start(self) -> None:
-        self._loan.request.start()
+        # Threads that outlive the main one still run frames, but Python lets no pool begin a task.
+        with contextlib.suppress(SessionError):
+            self._loan.request.start()
+            self._is_started = True
 
     def wait(self) -> None:
-        self._loan.request.wait()
+        if self._is_started:
+            self._loan.request.wait()
+        else:
+            self._loan.request.run()
 
     def results(self, read: Read[T]) -> list[T]:
         try:

@@ -14,6 +14,7 @@ from hwrt.errors import BackendFailure, InputError, SessionError
 from hwrt.spec import ModelInfo
 from hwrt.vision import Classifier
 
+from .conftest import FakeRequest
 from .two_classes import CLASSIFY, brightness, gray, level_of
 
 MakeInfo = Callable[..., ModelInfo]
@@ -104,6 +105,18 @@ def test_a_frame_is_prepared_while_the_one_before_runs(
 
     assert [0.0, 1.0] == [level_of(one) for one in stream]
     assert 2 == len(session.model.requests)
+
+
+def test_frames_run_one_after_the_other_where_no_run_can_be_started(
+    pipeline: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(request: FakeRequest) -> None:
+        raise SessionError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr(FakeRequest, "start", start)
+
+    assert list(range(5)) == [level_of(one) for one in pipeline.stream(map(gray, range(5)))]
+    assert all_are_back(pipeline)
 
 
 def test_two_runs_of_a_stream_do_not_overlap(
