@@ -55,8 +55,9 @@ def region(frame: NDArray[Any], roi: Region) -> NDArray[Any]:
     """
     height, width = frame.shape[:2] if frame.ndim >= 2 else (0, 0)
     try:
-        x0, y0, x1, y1 = map(operator.index, roi)
-    except (TypeError, ValueError) as exc:
+        # By number, as who shifts the boxes reads them: neither a set nor an iterator will do.
+        x0, y0, x1, y1 = [operator.index(roi[i]) for i in range(len(roi))]
+    except (TypeError, ValueError, LookupError) as exc:
         raise InputError(f"roi is {roi!r:.80}", hint="give x0, y0, x1, y1 in pixels") from exc
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     A null counts as not given.  ``labels`` may be the name of a file of lines, beside the sidecar.
     Raises InputError, with the path and the key, for anything else than settings of right types.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path's raises where the name is too long
         return {}
     document = _document(path)
     unknown = [key for key in document if key not in CHECKS]

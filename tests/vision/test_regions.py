@@ -100,6 +100,9 @@ def test_numpys_integers_say_a_region(detector: Detector) -> None:
         (0.0, 0.0, 8.0, 8.0),
         "all",
         7,
+        {0, 1, 8, 9},
+        {"x0": 0, "y0": 0, "x1": 8, "y1": 8},
+        iter((0, 0, 8, 8)),
     ],
 )
 def test_what_is_no_region_of_the_frame_is_an_error(classifier: Classifier, roi: Any) -> None:

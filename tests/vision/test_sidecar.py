@@ -17,6 +17,10 @@ def test_a_sidecar_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     assert {} == read_sidecar(tmp_path / "net.onnx.hwrt.json")
 
 
+def test_a_model_whose_name_leaves_no_room_for_a_sidecars_has_none(tmp_path: Path) -> None:
+    assert {} == read_sidecar(sidecar_path(tmp_path / ("n" * 245 + ".onnx")))
+
+
 def test_settings_are_read_and_null_is_not_given(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx.hwrt.json"
     path.write_text(json.dumps({"task": "classify", "mean": [1, 2, 3], "size": 8, "std": None}))
