@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import textwrap
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -80,10 +83,11 @@ class Document:
 
     def add(self, entry: dict[str, Any], result: Result) -> None:
         """Print the entry, the beginning of the document before the first."""
-        text = json.dumps(entry, indent=1, allow_nan=False)
-        begin = ",\n" if self._count else self._begin()
-        self._count += 1
-        click.echo(f"{begin}{textwrap.indent(text, '  ')}", nl=False)
+        text = textwrap.indent(json.dumps(entry, indent=1, allow_nan=False), "  ")
+        with _uninterrupted():
+            begin = ",\n" if self._count else self._begin()
+            self._count += 1
+            click.echo(f"{begin}{text}", nl=False)
 
     def end(self, error: str | None, *, is_raised: bool) -> None:
         """Print the end; nothing where an error was raised before the first entry."""
@@ -91,11 +95,38 @@ class Document:
             return
         begun = "\n" if self._count else self._begin()
         told = f',\n "error": {json.dumps(error)}' if error is not None else ""
-        click.echo(f"{begun} ]{told}\n}}")
+        with _uninterrupted():
+            click.echo(f"{begun} ]{told}\n}}")
 
     def _begin(self) -> str:
         head = json.dumps(self._head, indent=1).removesuffix("\n}")
         return f'{head},\n "results": [\n'
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the end of this; a second one does not.
+
+    Whoever reads a pipe slowly keeps us in the middle of an entry most of the time.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    held: list[int] = []
+
+    def hold(number: int, _frame: object) -> None:
+        if held:
+            raise KeyboardInterrupt
+        held.append(number)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _lines(entry: dict[str, Any], result: Result) -> Iterator[str]:
