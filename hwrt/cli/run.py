@@ -124,6 +124,7 @@ class _Run:
             with closing(results):
                 for result in results:
                     self._say(self._taken.popleft(), result)
+            self._saving.close()
             error, is_raised = "; ".join(self._broken) or None, False
         except HwrtError as exc:
             error = str(exc)
@@ -133,6 +134,7 @@ class _Run:
             if not any(source.is_live for source in sources):
                 error = "interrupted"
                 raise
+            self._saving.close()
             error, is_raised = "; ".join(self._broken) or None, False
         finally:
             self._rate.clear()

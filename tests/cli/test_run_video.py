@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwrt.errors import HwrtError
 from hwrt.vision.video import Video, VideoFrame, VideoWriter
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -60,8 +61,6 @@ def live(monkeypatch: pytest.MonkeyPatch) -> type[Live]:
 
 
 def broken(name: str) -> Exception:
-    from hwrt.errors import HwrtError
-
     return HwrtError(f"the video {name!r} broke off after 3 frames")
 
 
@@ -150,6 +149,34 @@ def test_save_writes_a_video_with_the_boxes(call: Call, film: Path, tmp_path: Pa
     # Outside of the box the frame is as blue as it was.
     assert frames[0].frame[8, 2, 0] > 200 > 100 > frames[0].frame[8, 2, 2]
     assert 10.0 == Video(str(target), "saved").rate
+
+
+def without_space(self: VideoWriter) -> None:
+    raise HwrtError("it could not be written to its end")
+
+
+def test_a_video_that_is_not_saved_whole_is_in_the_document(
+    call: Call, film: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("PIL", reason="Pillow is not installed")
+    monkeypatch.setattr("hwrt.cli.run_saving.VideoWriter.close", without_space)
+
+    code, out, err = call("detector.onnx", film, "--save", tmp_path / "out", "--json")
+
+    assert (2, "hwrt: it could not be written to its end\n") == (code, err)
+    assert "it could not be written to its end" == json.loads(out)["error"]
+
+
+def test_a_camera_that_is_not_saved_whole_does_not_end_in_order(
+    call: Call, live: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("PIL", reason="Pillow is not installed")
+    monkeypatch.setattr("hwrt.cli.run_saving.VideoWriter.close", without_space)
+
+    code, out, err = call("detector.onnx", "0", "--save", tmp_path / "out", "--json")
+
+    assert (2, "hwrt: it could not be written to its end\n") == (code, err)
+    assert "error" in json.loads(out)
 
 
 def test_two_videos_are_saved_apart(call: Call, film: Path, tmp_path: Path) -> None:
