@@ -291,6 +291,13 @@ def test_a_folder_of_samples_is_found_from_another_folder(
     assert session.plan.key.samples is not None
 
 
+@pytest.mark.parametrize("threads", [np.int64(1), np.array(1)])
+def test_threads_are_any_librarys_whole_number(model: Path, threads: object) -> None:
+    key = hwrt.load(model, threads=threads).plan.key
+
+    assert (1, int) == (key.threads, type(key.threads))
+
+
 def test_a_folder_of_samples_is_read(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "samples"
     folder.mkdir()
@@ -307,6 +314,8 @@ def test_a_folder_of_samples_is_read(model: Path, tmp_path: Path) -> None:
         ({"threads": 0}, "threads is 0"),
         ({"threads": 100_000}, "threads is 100000"),
         ({"threads": True}, "threads is True"),
+        ({"threads": 2.0}, r"threads is 2\.0"),
+        ({"threads": np.array([2])}, r"threads is array\(\[2\]\)"),
         ({"objective": "fun"}, r"objective is 'fun'.*it has 'latency'"),
         ({"accuracy": "relaxed"}, "accuracy is 'relaxed', which this version does not have"),
         ({"tune": "sometimes"}, "tune is 'sometimes'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def make_wish(
                 hint=f"there are {', '.join(registry.names()) or 'none'}",
             )
     return Wish(
-        threads=threads if threads is not None else allowed_threads(),
+        threads=_threads(threads),
         backends=names,
         device=device,
         shapes=check_shapes(info, shapes),
@@ -98,6 +99,16 @@ def make_wish(
         max_memory_bytes=_bytes(max_memory_mb),
         every_candidate=every_candidate,
     )
+
+
+def _threads(threads: int | None) -> int:
+    """Python's number for any library's whole one; what is none is for Wish to refuse."""
+    if threads is None:
+        return allowed_threads()
+    try:
+        return threads if isinstance(threads, bool) else operator.index(threads)
+    except TypeError:
+        return threads
 
 
 def given_feeds(samples: Samples | None, info: ModelInfo) -> list[dict[str, Array]] | None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from hwrt.errors import InputError
 
 __all__ = ["CHECKS", "checked", "read_labels"]
@@ -28,8 +30,9 @@ class Check(NamedTuple):
 def checked(key: str, value: Any, source: str) -> Any:
     """The setting in its one form; InputError, naming key and source, where it can not be."""
     check = CHECKS[key]
+    is_scalar = isinstance(value, np.ndarray) and value.ndim == 0
     try:
-        return check.parse(value)
+        return check.parse(value.item() if is_scalar else value)
     except InputError:
         raise
     except (TypeError, ValueError, OverflowError) as exc:
