@@ -20,10 +20,10 @@ from hwrt.session import Loaded
 from hwrt.source import ModelSource, Source, TemporaryFolder, open_model
 from hwrt.spec import ModelInfo, Progress
 from hwrt.tuning import proof
+from hwrt.tuning.folders import compiled_dir
 from hwrt.tuning.given import check_made_here, checked_plan, device_of, plan_of_options
 from hwrt.tuning.plan import Plan
 from hwrt.tuning.search import Found
-from hwrt.tuning.tuner import compiled_dir
 from hwrt.tuning.wish import Wish
 
 __all__ = ["Origin", "load_model"]

@@ -7,38 +7,27 @@ runs and the others are stopped.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hwrt.backend import Array
 from hwrt.errors import HwrtError, NoBackend
 from hwrt.machine.conditions import Conditions, conditions
-from hwrt.measure.measurement import Measurement, score
-from hwrt.measure.output_error import compare, judges_nothing, within, worst
-from hwrt.spec import ModelInfo, Shapes
+from hwrt.measure.measurement import Measurement
+from hwrt.spec import ModelInfo
 from hwrt.tuning.feeds import random_feeds, write_feeds
-from hwrt.tuning.search import Found, Search, search
-from hwrt.tuning.shapes import shapes_to_json, typical_shapes
+from hwrt.tuning.folders import cache_of
+from hwrt.tuning.judging import find_reference
+from hwrt.tuning.report import Report, silent
+from hwrt.tuning.rounds import take_rounds
+from hwrt.tuning.search import search
+from hwrt.tuning.shapes import typical_shapes
 from hwrt.tuning.trial import Task, Trial
 from hwrt.tuning.wish import Effort, Wish
 
-__all__ = ["Evidence", "compiled_dir", "measure", "require_winner"]
-
-_PRUNE_ROUNDS = 3
-_PRUNE_RATIO = 1.3
-_SAYS_NOTHING = (
-    "on these feeds the reference gives no finite number: give samples with which it does"
-)
-Report = Callable[[float, str], object]
-
-
-def _silent(fraction: float, text: str) -> None:
-    pass
+__all__ = ["Evidence", "measure", "require_winner"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +65,7 @@ def measure(
     cache_root: Path | None,
     title: str | None = None,
     feeds: Sequence[Mapping[str, Array]] | None = None,
-    report: Report = _silent,
+    report: Report = silent,
 ) -> Evidence:
     """Compile, check and time every candidate that the wish allows.
 
@@ -93,11 +82,11 @@ def measure(
         task = Task(model, wish, effort, folder / "feeds", folder, cache_root, machine, len(sets))
         trials = [Trial(candidate) for candidate in found.candidates]
         try:
-            reference, judge, unverified = _reference(task, found, report)
+            reference, judge, unverified = find_reference(task, found, report)
             for group in _groups(trials):
                 _prepare(task, group, reference, report)
                 before = conditions()
-                _time(group, effort, report)
+                take_rounds(group, effort, report)
                 after = conditions()
                 for trial in group:
                     trial.span = (before, after) if trial.alive else None
@@ -116,63 +105,6 @@ def measure(
     )
 
 
-def compiled_dir(
-    cache_root: Path | None,
-    model: ModelInfo,
-    found: Found,
-    *,
-    shapes: Shapes | None,
-    machine: str,
-) -> Path | None:
-    """The folder for one compiled model: its name is a hash of all that the result depends on."""
-    if cache_root is None:
-        return None
-    key = {
-        "model": model.sha256,
-        "format": model.format,
-        "backend": found.candidate.backend,
-        "stamp": found.stamp,
-        "device": [found.device.id, found.device.identity],
-        "options": dict(found.candidate.options),
-        "shapes": shapes_to_json(shapes),
-        "machine": machine,
-    }
-    text = json.dumps(key, sort_keys=True)
-    return cache_root / "compiled" / hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _reference(
-    task: Task, found: Search, report: Report
-) -> tuple[list[dict[str, Array]] | None, str | None, str | None]:
-    """(outputs, who made them, None or why they judge nothing), or (None, None, why none are)."""
-    reasons = [f"{name}: {why}" for name, why in found.mute.items()]
-    for judge in found.references:
-        report(0.0, f"reference outputs from {judge.candidate.backend}")
-        trial = Trial(judge)
-        try:
-            trial.compile(task, _cache(task, judge))
-            outputs = trial.answer(task, "reference")
-            again = trial.answer(task, "reference-again")
-        except HwrtError as exc:
-            outputs = again = None
-            trial.fail(str(exc))
-        finally:
-            trial.finish()
-        if outputs is not None and again is not None:
-            spread = worst(
-                compare(one, other, task.model.outputs)
-                for one, other in zip(again, outputs, strict=True)
-            )
-            if within(spread, task.tolerance) is None:
-                void = all(map(judges_nothing, outputs))
-                return outputs, str(judge.candidate), _SAYS_NOTHING if void else None
-            trial.fail("its outputs differ from one run to the next")
-        reasons.append(f"{judge.candidate.backend}: {trial.measurement.reason}")
-    if not reasons:
-        return None, None, "no backend here offers a reference for this model"
-    return None, None, f"no reference could be run: {'; '.join(reasons)}"
-
-
 def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
     """Trials that may be resident together; an exclusive device holds one process at a time."""
     shared = [trial for trial in trials if not trial.found.device.exclusive]
@@ -189,55 +121,13 @@ def _prepare(
     for i, trial in enumerate(trials):
         report(i / len(trials), f"compiling {trial.found.candidate}")
         try:
-            trial.compile(task, _cache(task, trial.found))
+            trial.compile(task, cache_of(task, trial.found))
         except HwrtError as exc:
             trial.fail(str(exc))
         outputs = trial.answer(task, f"outputs-{id(trial)}")
         if outputs is not None:
             trial.judge(task, outputs, reference)
         trial.warm_up(task.effort)
-
-
-def _time(trials: Sequence[Trial], effort: Effort, report: Report) -> None:
-    """Windows in turn, until each candidate has enough, lies far behind, or time is up."""
-    started = time.monotonic()
-    while True:
-        racing = [trial for trial in trials if trial.alive and not _enough(trial, effort)]
-        if effort.prune:
-            racing = _near_best(trials, racing)
-        out_of_time = time.monotonic() - started > effort.budget_s
-        if not racing or (out_of_time and all(trial.rounds for trial in racing)):
-            return
-        for trial in racing:
-            done = min(_progress(other, effort) for other in racing)
-            report(done, f"timing {trial.found.candidate}")
-            trial.sample(effort)
-
-
-def _enough(trial: Trial, effort: Effort) -> bool:
-    return _progress(trial, effort) >= 1.0
-
-
-def _progress(trial: Trial, effort: Effort) -> float:
-    seconds = sum(trial.samples_s)
-    enough = min(seconds / effort.min_seconds, len(trial.samples_s) / effort.min_samples)
-    return min(max(enough, seconds / effort.max_seconds), 1.0)
-
-
-def _near_best(trials: Sequence[Trial], racing: list[Trial]) -> list[Trial]:
-    scores = [score(trial.samples_s) for trial in trials if trial.samples_s]
-    if not scores:
-        return racing
-    limit = _PRUNE_RATIO * min(scores)
-    return [
-        trial for trial in racing if trial.rounds < _PRUNE_ROUNDS or score(trial.samples_s) <= limit
-    ]
-
-
-def _cache(task: Task, found: Found) -> Path | None:
-    return compiled_dir(
-        task.cache_dir, task.model, found, shapes=task.wish.shapes, machine=task.machine
-    )
 
 
 def require_winner(title: str, evidence: Evidence) -> int:

@@ -1,0 +1,46 @@
+"""Where compiled models are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from hwrt.spec import ModelInfo, Shapes
+from hwrt.tuning.search import Found
+from hwrt.tuning.shapes import shapes_to_json
+from hwrt.tuning.trial import Task
+
+__all__ = ["cache_of", "compiled_dir"]
+
+
+def compiled_dir(
+    cache_root: Path | None,
+    model: ModelInfo,
+    found: Found,
+    *,
+    shapes: Shapes | None,
+    machine: str,
+) -> Path | None:
+    """The folder for one compiled model: its name is a hash of all that the result depends on."""
+    if cache_root is None:
+        return None
+    key = {
+        "model": model.sha256,
+        "format": model.format,
+        "backend": found.candidate.backend,
+        "stamp": found.stamp,
+        "device": [found.device.id, found.device.identity],
+        "options": dict(found.candidate.options),
+        "shapes": shapes_to_json(shapes),
+        "machine": machine,
+    }
+    text = json.dumps(key, sort_keys=True)
+    return cache_root / "compiled" / hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def cache_of(task: Task, found: Found) -> Path | None:
+    """The folder for a candidate of this tuning; None without a cache."""
+    return compiled_dir(
+        task.cache_dir, task.model, found, shapes=task.wish.shapes, machine=task.machine
+    )
