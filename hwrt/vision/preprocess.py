@@ -211,9 +211,13 @@ def _crop_plan(
     crop_scale: float,
 ) -> _Plan:
     (height, width, channels), (input_height, input_width) = frame, size
-    scale = crop_scale * max(input_height / height, input_width / width)
-    scaled_height = max(round(height * scale), input_height)
-    scaled_width = max(round(width * scale), input_width)
+    # As torchvision's Resize and CenterCrop: the side that decides is rounded, the other one cut.
+    if input_height * width >= input_width * height:
+        scaled_height = round(input_height * crop_scale)
+        scaled_width = max(scaled_height * width // height, input_width)
+    else:
+        scaled_width = round(input_width * crop_scale)
+        scaled_height = max(scaled_width * height // width, input_height)
     top = round((scaled_height - input_height) / 2)
     left = round((scaled_width - input_width) / 2)
     rows = Span(height, scaled_height, top, input_height)

@@ -151,3 +151,16 @@ def test_a_crop_is_the_resize_to_256_and_the_middle_224() -> None:
 
     middle = opencv(frame, (256, 320), "INTER_AREA")[16:240, 48:272]
     assert np.abs(out - middle).max() <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(480, 640), (667, 1000), (300, 257), (257, 601), (256, 343), (224, 900)]
+)
+def test_a_crop_cuts_where_torchvisions_resize_and_center_crop_do(height: int, width: int) -> None:
+    shorter, longer = sorted((height, width))
+    cut = round((256 * longer // shorter - 224) / 2)  # torchvision: int() of the longer side
+    frame, out = noise(height, width), np.empty((224, 224, 3), np.float32)
+
+    geometry = crop(frame, out, mean=0, std=1)
+
+    assert (-geometry.pad_y, -geometry.pad_x) == ((16, cut) if height < width else (cut, 16))
