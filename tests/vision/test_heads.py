@@ -128,6 +128,15 @@ def test_an_unknown_head_is_an_error(model_info: MakeInfo) -> None:
         resolve(model_info(), {**ARGUMENTS, "head": "yolov3"})
 
 
+@pytest.mark.parametrize(("limits", "count"), [({}, 1), ({"iou": 1.0}, 2), ({"max_det": 0}, 0)])
+def test_a_detector_has_its_own_thresholds(
+    model_info: MakeInfo, fake_session: MakeSession, limits: Any, count: int
+) -> None:
+    session = fake_session(model_info(output=(None, 6, None)), overlapping)
+
+    assert count == len(Detector(session, DETECT, class_agnostic=True, **limits)(gray(0)))
+
+
 @pytest.mark.parametrize(("class_agnostic", "labels"), [(False, ("dog", "cat")), (True, ("dog",))])
 def test_class_agnostic_lets_boxes_of_all_classes_suppress_each_other(
     monkeypatch: pytest.MonkeyPatch,

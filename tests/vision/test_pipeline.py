@@ -168,6 +168,31 @@ def test_crop_feeds_the_middle(model_info: MakeInfo, fake_session: MakeSession) 
     np.testing.assert_array_equal(np.full((1, 3, 8, 8), 9, np.float32), session.fed[0])
 
 
+def test_the_crop_scale_tells_how_much_is_cut_off(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    session = fake_session(model_info(), redness)
+    settings = replace(CLASSIFY, resize="crop", crop_scale=2.0)
+    frame = np.zeros((8, 8, 3), np.uint8)
+    frame[1:7, 1:7] = 9
+
+    Classifier(session, settings)(frame)
+
+    np.testing.assert_array_equal(np.full((1, 3, 8, 8), 9, np.float32), session.fed[0])
+
+
+def test_negative_numbers_of_the_sum_1_are_logits(
+    model_info: MakeInfo, fake_session: MakeSession
+) -> None:
+    row = [0.75, 0.75, -0.5]
+    session = fake_session(model_info(output=(None, 3)), lambda _: np.array([row], np.float32))
+
+    found = Classifier(session, replace(CLASSIFY, labels=("a", "b", "c")))(RED)
+
+    expected = np.sort(np.exp(row) / np.exp(row).sum())[::-1]
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-6)
+
+
 def test_a_model_of_half_floats_is_fed_half_floats(
     model_info: MakeInfo, fake_session: MakeSession
 ) -> None:

@@ -168,6 +168,12 @@ def test_the_channels_place_tells_the_layout(model_info: MakeInfo) -> None:
     assert ("NHWC", (6, 8), (6, 8, 3)) == (settings.layout, settings.size, settings.image)
 
 
+def test_the_channels_place_goes_before_an_exporters_layout(model_info: MakeInfo) -> None:
+    info = model_info(shape=(1, 8, 8, 3), metadata=ULTRALYTICS)
+
+    assert "NHWC" == resolve(info, {}).layout
+
+
 def test_an_open_layout_is_missing(model_info: MakeInfo) -> None:
     with pytest.raises(InputError, match="does not say its size, layout"):
         resolve(model_info(shape=(1, None, None, None)), ARGUMENTS)

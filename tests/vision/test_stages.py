@@ -218,6 +218,16 @@ def test_postprocess_gets_every_output_of_any_type(model_info: MakeInfo, opened:
     assert [(1.0, [0]), (2.0, [1])] == pipeline([gray(1), gray(2)])
 
 
+def test_a_frame_alone_in_a_fixed_batch_gets_its_own_row(model_info: MakeInfo, opened: Any) -> None:
+    opened(model_info(shape=(2, 3, 8, 8), output=(2, 2)))
+
+    pipeline = load(
+        "model.onnx", preprocess=first_level, postprocess=lambda outputs: outputs["out"].tolist()
+    )
+
+    assert [[3.0, -997.0]] == pipeline(gray(3))
+
+
 def test_a_frame_alone_gets_outputs_of_any_size(model_info: MakeInfo, opened: Any) -> None:
     opened(model_info(output=(None, 6)), lambda tensor: np.zeros((17, 6), np.float32))
 
