@@ -255,7 +255,8 @@ def _grouped(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
     group: list[Frame] = []
     try:
         for frame in frames:
-            group.append(frame)
+            # The next one may come in the same array.
+            group.append(frame.copy() if size > 1 else frame)
             if len(group) == size:
                 yield group
                 group = []

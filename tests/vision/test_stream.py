@@ -295,6 +295,23 @@ def test_the_session_may_be_replaced_while_a_stream_is_read(
     assert session.model.closed
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_source_may_fill_one_array_again_and_again(
+    model_info: MakeInfo, fake_session: MakeSession, batch: int
+) -> None:
+    info = model_info(shape=(batch, 3, 8, 8), output=(batch, 2))
+    frame = gray(0)
+
+    def frames() -> Iterator[np.ndarray]:
+        for level in range(5):
+            frame[...] = level
+            yield frame
+
+    stream = Classifier(fake_session(info, brightness), PLAIN).stream(frames())
+
+    assert list(range(5)) == [level_of(one) for one in stream]
+
+
 def test_a_model_of_a_fixed_batch_takes_as_many_frames_at_once(
     model_info: MakeInfo, fake_session: MakeSession
 ) -> None:
