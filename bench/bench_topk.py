@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from hwrt.vision.kernels import with_numpy
+from hwrt.kernels import with_numpy
 
 compiled = pytest.importorskip("hwrt._kernels", reason="the extension is not compiled")
 
@@ -32,7 +32,7 @@ def form(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
         yield with_numpy.softmax_top_k
     elif request.param == "numba":
         pytest.importorskip("numba", reason="numba is not installed")
-        from hwrt.vision.kernels import with_numba
+        from hwrt.kernels import with_numba
 
         yield with_numba.softmax_top_k
     else:

@@ -19,7 +19,7 @@ import yolo_cases
 from floor import Floor
 from side_by_side import Call, Case, Figures, measure, print_table, write_json
 
-from hwrt.vision import kernels
+from hwrt import kernels
 
 
 def main() -> int:

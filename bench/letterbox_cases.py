@@ -16,8 +16,8 @@ from floor import Floor
 from numpy.typing import NDArray
 from side_by_side import Call, Case
 
+from hwrt.kernels import with_numpy
 from hwrt.vision import letterbox, resize
-from hwrt.vision.kernels import with_numpy
 
 _PAD = 114
 _LEVEL = np.float32(1 / 255)

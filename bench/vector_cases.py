@@ -11,7 +11,8 @@ from floor import Floor
 from numpy.typing import NDArray
 from side_by_side import Case
 
-from hwrt.vision import dequantize, kernels, quantize
+from hwrt import kernels
+from hwrt.vision import dequantize, quantize
 
 _SCALE, _ZERO = 0.02, 3
 _COUNT = 1_228_800  # 1x3x640x640

@@ -15,8 +15,8 @@ from floor import Floor
 from numpy.typing import NDArray
 from side_by_side import Call, Case
 
+from hwrt.kernels import with_numpy
 from hwrt.vision import decode_yolov8
-from hwrt.vision.kernels import with_numpy
 
 _CLASSES, _ANCHORS = 80, 8400
 _CONF, _IOU, _MAX_DET = 0.25, 0.45, 300

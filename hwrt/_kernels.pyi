@@ -17,7 +17,7 @@ def current_target() -> str: ...
 def limit_target(name: str | None) -> None: ...
 
 # Fills classes and scores (n, k) with the k best of each row of logits (n, C), as
-# hwrt.vision.kernels.with_numpy.softmax_top_k does.  Rows lie at any stride that is a multiple of
+# hwrt.kernels.with_numpy.softmax_top_k does.  Rows lie at any stride that is a multiple of
 # 4 bytes, the classes of a row next to each other.  The outputs are the caller's, C-contiguous, and
 # share no memory with the logits.
 def softmax_top_k(
@@ -30,7 +30,7 @@ def softmax_top_k(
 _Three: TypeAlias = tuple[float, float, float]
 _SpanTuple: TypeAlias = tuple[int, int, int, int]
 
-# hwrt.vision.kernels.with_numpy.Resampler.  A frame whose pixels or channels do not lie side by
+# hwrt.kernels.with_numpy.Resampler.  A frame whose pixels or channels do not lie side by
 # side is copied first, but for a view [..., ::-1].  The memory for intermediate rows is each
 # thread's own and kept.
 class Resampler:
@@ -50,7 +50,7 @@ class Resampler:
         threads: int = ...,
     ) -> None: ...
 
-# hwrt.vision.kernels.with_numpy.yolo_detections.  One of the head's two dimensions is dense, with
+# hwrt.kernels.with_numpy.yolo_detections.  One of the head's two dimensions is dense, with
 # objectness the first.
 def yolo_detections(
     numbers: NDArray[Any],
@@ -67,7 +67,7 @@ def yolo_detections(
     classes: NDArray[np.int32],
 ) -> int: ...
 
-# hwrt.vision.kernels.with_numpy.nms.  All arrays are C-contiguous.
+# hwrt.kernels.with_numpy.nms.  All arrays are C-contiguous.
 def nms(
     order: NDArray[np.int64],
     boxes: NDArray[np.float64],
@@ -76,7 +76,7 @@ def nms(
     kept: NDArray[np.int64],
 ) -> int: ...
 
-# hwrt.vision.kernels.with_numpy.quantize and dequantize.  All arrays are C-contiguous.
+# hwrt.kernels.with_numpy.quantize and dequantize.  All arrays are C-contiguous.
 def quantize(
     x: NDArray[np.float32],
     scales: NDArray[np.float32],

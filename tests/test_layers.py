@@ -19,9 +19,9 @@ LAYERS = (
     ("session", "loading"),
     ("tuning", "source"),
     ("registry", "measure", "testing", "zoo", "cache", "progress"),
-    ("model", "machine", "_kernels"),
+    ("model", "machine", "kernels"),
     ("backend",),
-    ("spec", "errors", "files", "memory", "arrays", "packing", "log", "text"),
+    ("spec", "errors", "files", "memory", "arrays", "packing", "log", "text", "_kernels"),
 )
 LEVEL = {room: len(LAYERS) - i for i, row in enumerate(LAYERS) for room in row}
 # Within one row: what may look at its neighbour, and why.

@@ -3,7 +3,7 @@
 
 PYBIND11_MODULE(_kernels, module, pybind11::mod_gil_not_used()) {
   module.doc() =
-      "The compiled kernels; hwrt.vision.kernels chooses between them and their other forms.";
+      "The compiled kernels; hwrt.kernels chooses between them and their other forms.";
   hwrt::bind_target(module);
   hwrt::bind_quantize(module);
   hwrt::bind_resampler(module);

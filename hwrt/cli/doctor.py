@@ -104,7 +104,7 @@ def _examine() -> Checkup:
 
 
 def _kernels() -> str:
-    from hwrt.vision import kernels
+    from hwrt import kernels
 
     try:
         return kernels.active()

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwrt.errors import InputError
+from hwrt.kernels import form, softmax_top_k
 from hwrt.spec import Quantization
 from hwrt.vision.geometry import Geometry
-from hwrt.vision.kernels import form, softmax_top_k
 from hwrt.vision.quantization import check_step, dequantize
 from hwrt.vision.results import Detections
 from hwrt.vision.scalars import number, whole_number

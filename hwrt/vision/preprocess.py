@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwrt.errors import InputError
+from hwrt.kernels import Form, Resampler, form
+from hwrt.kernels.resample import METHODS, Method, Span
 from hwrt.vision.affine import Affine, Levels, affine
 from hwrt.vision.geometry import Geometry
-from hwrt.vision.kernels import Form, Resampler, form
-from hwrt.vision.resample import METHODS, Method, Span
 from hwrt.vision.scalars import number, whole_number
 
 __all__ = ["IMAGENET_CROP_SCALE", "Layout", "Levels", "crop", "letterbox", "resize"]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from hwrt.errors import InputError
-from hwrt.vision.kernels import form
+from hwrt.kernels import form
 
 __all__ = ["check_step", "dequantize", "quantize"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hwrt.vision.kernels import with_numpy
+from hwrt.kernels import with_numpy
 
 try:
     import hwrt._kernels as compiled

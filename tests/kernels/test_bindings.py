@@ -145,7 +145,7 @@ def test_avx512_is_a_limit_above_what_the_kernels_have() -> None:
 def test_an_unknown_max_target_is_an_input_error_that_lists_the_targets() -> None:
     code = """
 from hwrt.errors import InputError
-from hwrt.vision import kernels
+from hwrt import kernels
 try:
     kernels.active()
 except InputError as exc:

@@ -1,4 +1,4 @@
-"""hwrt.vision.kernels: which form serves, and what its functions check."""
+"""hwrt.kernels: which form serves, and what its functions check."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwrt import kernels
 from hwrt.errors import HwrtError, InputError
-from hwrt.vision import kernels
 
 LOGITS = np.array([[0.0, 2.0, 1.0]], np.float32)
 
@@ -29,7 +29,7 @@ def no_extension(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "hwrt.vision.kernels.with_numba", raising=False)
+    monkeypatch.delitem(sys.modules, "hwrt.kernels.with_numba", raising=False)
     monkeypatch.delattr(kernels, "with_numba", raising=False)
 
 
@@ -69,7 +69,7 @@ def test_numba_serves_where_the_extension_is_missing() -> None:
 
 def test_numba_compiles_where_it_can_keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     caching = pytest.importorskip("numba.core.caching", reason="numba is not installed")
-    from hwrt.vision.kernels import with_numba
+    from hwrt.kernels import with_numba
 
     def fill(out: np.ndarray) -> None:
         out[:] = 3

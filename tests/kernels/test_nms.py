@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwrt.vision.kernels import with_numpy
+from hwrt.kernels import with_numpy
 
 INF = np.inf
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from hwrt.vision.kernels import with_numpy
+from hwrt.kernels import with_numpy
 
 compiled = pytest.importorskip("hwrt._kernels", reason="the extension is not compiled")
 
@@ -31,7 +31,7 @@ def fill(request: pytest.FixtureRequest) -> Iterator[Fill]:
         yield with_numpy.softmax_top_k
     elif request.param == "numba":
         pytest.importorskip("numba", reason="numba is not installed")
-        from hwrt.vision.kernels import with_numba
+        from hwrt.kernels import with_numba
 
         yield with_numba.softmax_top_k
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwrt.vision.kernels import with_numpy
+from hwrt.kernels import with_numpy
 
 from .forms import FORMS, TARGETS, form
 from .heads import crowd, detect, reference, same

@@ -24,9 +24,9 @@ from onnx import TensorProto, helper
 
 from hwrt import registry
 from hwrt.errors import BackendUnavailable
+from hwrt.kernels import active
 from hwrt.spec import ModelInfo, Quantization
 from hwrt.vision import Detector
-from hwrt.vision.kernels import active
 
 from .seeing import readers_of
 from .two_classes import DETECT, one_box

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwrt.errors import InputError
-from hwrt.vision.resample import Span, resample
+from hwrt.kernels.resample import Span, resample
 
 SIZES = [
     ((480, 640), (224, 224)),

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hwrt.vision.kernels.with_numpy import (
+from hwrt.kernels.with_numpy import (
     Resampler,
     dequantize,
     nms,

@@ -175,10 +175,10 @@ def _target() -> str:
 
 
 def _fallback() -> Form:
-    from hwrt.vision.kernels import with_numpy
+    from hwrt.kernels import with_numpy
 
     try:
-        from hwrt.vision.kernels import with_numba
+        from hwrt.kernels import with_numba
     except ImportError:
         return Form.of("numpy", with_numpy)
     return Form.of("numba", with_numba)

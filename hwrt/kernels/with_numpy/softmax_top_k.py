@@ -18,7 +18,7 @@ def softmax_top_k(
 ) -> None:
     """Fill ``classes`` and ``scores`` (n, k) with the k best of each row of ``logits`` (n, C).
 
-    ``hwrt.vision.kernels.softmax_top_k`` says which those are.
+    ``hwrt.kernels.softmax_top_k`` says which those are.
     """
     keys = np.where(np.isnan(logits), np.float32(-np.inf), logits)
     # Stable: of two equal logits the lower class comes first.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwrt.vision.resample import Span, resample
+from hwrt.kernels.resample import Span, resample
 
 __all__ = ["Resampler"]
 
