@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hwrt.errors import InputError, UnsupportedModel
+from hwrt.log import LOGGER
 from hwrt.spec import ModelInfo
 from hwrt.vision.checks import CHECKS, checked
 from hwrt.vision.metadata import convention, read_metadata
@@ -145,6 +146,12 @@ def resolve(
                 f"{key} is {levels} for an input of {settings.channels} channels",
                 hint=f"give 1 number or {settings.channels}",
             )
+    if max(settings.std) < 1:
+        LOGGER.warning(
+            "mean %s and std %s are in levels of 0..255: multiply numbers made for 0..1 by 255",
+            settings.mean,
+            settings.std,
+        )
     return settings
 
 
@@ -251,8 +258,8 @@ def _refuse_unserved(task: str | None, info: ModelInfo) -> None:
 _EXAMPLES = {
     "task": "--task classify|detect",
     "labels": "--labels FILE",
-    "mean": "--mean 123.7,116.3,103.5",
-    "std": "--std 58.4,57.1,57.4",
+    "mean": "--mean 127.5",
+    "std": "--std 127.5",
     "resize": "--resize letterbox|stretch|crop",
     "size": "--size HEIGHTxWIDTH",
     "layout": "--layout NCHW|NHWC",

@@ -126,7 +126,7 @@ def test_what_is_missing_is_named_with_the_ways_to_give_it(model_info: MakeInfo)
 
     text = str(caught.value)
     assert "/m/net.onnx does not say its labels, mean, std" in text
-    assert "hwrt run --labels FILE --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4" in text
+    assert "hwrt run --labels FILE --mean 127.5 --std 127.5" in text
     assert "hwrt.vision.load" in text
     assert "/m/net.onnx.hwrt.json" in text
     assert "metadata" in text
@@ -260,3 +260,12 @@ def test_a_template_in_a_folder_that_is_not_there_is_an_error(
 ) -> None:
     with pytest.raises(InputError, match="can not be written"):
         write_template(model_info(), tmp_path / "gone" / "net.onnx.hwrt.json")
+
+
+@pytest.mark.parametrize(("std", "warned"), [([0.229, 0.224, 0.225], True), (1, False)])
+def test_numbers_made_for_0_to_1_are_pointed_out(
+    model_info: MakeInfo, caplog: pytest.LogCaptureFixture, std: object, warned: bool
+) -> None:
+    resolve(model_info(), {**ARGUMENTS, "mean": [0.485, 0.456, 0.406], "std": std})
+
+    assert warned == ("multiply numbers made for 0..1 by 255" in caplog.text)
