@@ -126,7 +126,14 @@ class Pipeline(ABC, Generic[ResultT]):
         ``close()``, or when nobody holds it any more, and gives all back.
         """
         sizes = self._sizes
-        groups = _grouped((self._part(frame, roi) for frame in frames), sizes.least)
+        try:
+            taken = iter(frames)
+        except TypeError as exc:
+            raise InputError(
+                f"the frames are of the type {type(frames).__name__}",
+                hint="give an iterable of frames",
+            ) from exc
+        groups = _grouped((self._part(frame, roi) for frame in taken), sizes.least)
         return overlapped(
             self.session,
             groups,

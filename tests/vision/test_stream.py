@@ -66,6 +66,11 @@ def test_results_come_in_the_order_of_the_frames(pipeline: Classifier) -> None:
     assert all_are_back(pipeline)
 
 
+def test_a_stream_of_what_can_not_be_iterated_is_refused(pipeline: Classifier) -> None:
+    with pytest.raises(InputError, match="the frames are of the type int"):
+        pipeline.stream(5)  # type: ignore[arg-type]
+
+
 def test_a_stream_of_nothing_ends_at_once(pipeline: Classifier) -> None:
     assert [] == list(pipeline.stream([]))
     assert [] == pipeline.session.model.requests
