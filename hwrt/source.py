@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
 from hwrt import cache as cache_folder
 from hwrt import model, zoo
 from hwrt.files import digest, intact, publish, temporary_beside
+from hwrt.owners import OwnedFolder
 from hwrt.spec import ModelInfo
 
-__all__ = ["Cache", "ModelSource", "Source", "TemporaryFolder", "open_model"]
+__all__ = ["Cache", "ModelSource", "Source", "open_model"]
 
 ModelSource = str | os.PathLike[str] | bytes
 """A path, ``zoo:NAME``, or the bytes of an ONNX file."""
 
 Cache = bool | str | os.PathLike[str]
 """True for the user's cache folder, False for none, or a folder."""
-
-
-class TemporaryFolder:
-    """A folder that vanishes with the last who holds this, or with the process that made it."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="hwrt-model-"))
-        self._remove = weakref.finalize(self, _remove, self.path, os.getpid())
-
-    def cleanup(self) -> None:
-        """Remove the folder.  Calling it twice is harmless."""
-        self._remove()
-
-
-def _remove(path: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a process forked off inherits this, and the folder stays the owner's
-        shutil.rmtree(path, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -51,7 +32,7 @@ class Source:
     info: ModelInfo
     cache_root: Path | None
     name: str
-    temporary: TemporaryFolder | None = None
+    temporary: OwnedFolder | None = None
 
     @property
     def title(self) -> str:
@@ -68,7 +49,7 @@ def open_model(source: ModelSource, cache: Cache = True) -> Source:
         info = model.read(source, memo_dir=memo_dir)
         # The current folder may be another one later.
         return Source(info, root, os.path.abspath(source))  # noqa: PTH100
-    temporary = None if root else TemporaryFolder()
+    temporary = None if root else OwnedFolder("hwrt-model-")
     folder = root or (temporary.path if temporary else Path())
     if isinstance(source, str):
         path, name = _zoo_file(source, folder / "zoo"), source

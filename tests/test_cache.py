@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +15,7 @@ import hwrt
 from hwrt import cache
 from hwrt.errors import HwrtError, InputError
 from hwrt.files import temporary_beside
+from hwrt.locks import hold
 
 
 @pytest.fixture(autouse=True)
@@ -233,3 +238,129 @@ def test_all_that_hwrt_stores_is_an_entry(
     assert {entry.kind for entry in cache.entries(root)} == {path.name for path in root.iterdir()}
     cache.clear(root)
     assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+# -- the bound, and what killed processes leave ----------------------------------------------------
+
+
+def put(root: Path, name: str, size: int, age_s: float) -> Path:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    used_s = time.time() - age_s
+    os.utime(path, (used_s, used_s))
+    os.utime(path.parent, (used_s, used_s))
+    return path
+
+
+def compiled(root: Path, digit: int, age_s: float) -> Path:
+    return put(root, f"compiled/{digit:032x}/engine", 100, age_s).parent
+
+
+def test_what_was_not_used_for_longest_goes_until_the_rest_fits(tmp_path: Path) -> None:
+    oldest, old, young = (compiled(tmp_path, i, 9000 - 1000 * i) for i in range(3))
+    deleted = cache.trim(tmp_path, most_bytes=150)
+
+    assert [entry.path for entry in deleted] == [oldest, old]
+    assert [oldest.exists(), old.exists(), young.exists()] == [False, False, True]
+
+
+def test_what_is_used_is_among_the_last_to_go(tmp_path: Path) -> None:
+    used, unused = compiled(tmp_path, 1, 9000), compiled(tmp_path, 2, 8000)
+    cache.touch(used)
+    cache.trim(tmp_path, most_bytes=100)
+
+    assert [used.exists(), unused.exists()] == [True, False]
+
+
+def test_a_cache_within_its_bounds_keeps_all(tmp_path: Path) -> None:
+    compiled(tmp_path, 1, 9000)
+
+    assert cache.trim(tmp_path, most_bytes=100, most_entries=1) == []
+
+
+def test_what_may_be_in_use_stays_beyond_the_bound(tmp_path: Path) -> None:
+    compiled(tmp_path, 1, 60)
+    put(tmp_path, f"models/{NAME}{NAME}.onnx", 100, 3600 * 23)
+
+    assert cache.trim(tmp_path, most_bytes=0) == []
+
+
+def test_plans_make_no_room_but_too_many_go(tmp_path: Path) -> None:
+    plans = [put(tmp_path, f"plans/{i:032x}.json", 10, 9000 - i * 1000) for i in range(3)]
+    assert cache.trim(tmp_path, most_bytes=0) == []
+    cache.trim(tmp_path, most_entries=2)
+
+    assert [path.exists() for path in plans] == [False, True, True]
+
+
+def test_the_variable_bounds_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = compiled(tmp_path, 1, 9000)
+    monkeypatch.setenv("HWRT_CACHE_MAX_MB", "1")
+    assert cache.trim(tmp_path) == []
+    monkeypatch.setenv("HWRT_CACHE_MAX_MB", "0")
+
+    assert [gone.path for gone in cache.trim(tmp_path)] == [entry]
+
+
+def test_a_bound_that_is_no_number_is_an_input_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HWRT_CACHE_MAX_MB", "much")
+
+    with pytest.raises(InputError, match="HWRT_CACHE_MAX_MB is 'much'"):
+        cache.trim(tmp_path)
+
+
+def test_an_entry_that_can_not_go_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiled(tmp_path, 1, 9000)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+
+    assert cache.trim(tmp_path, most_bytes=0) == []
+    assert "is over the cache's bound and can not go" in caplog.text
+
+
+def killed_while_writing(path: Path) -> None:
+    program = (
+        "import os, pathlib, sys; from hwrt.files import temporary_beside\n"
+        "with temporary_beside(pathlib.Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_bytes(b'half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+
+
+def test_sweeping_removes_what_killed_writes_left(tmp_path: Path) -> None:
+    for name in (f"plans/{NAME}.json", f"compiled/{NAME}/engine.bin", f"compiled/{NAME}/sub/x"):
+        killed_while_writing(tmp_path / name)
+    assert sum(path.is_file() for path in tmp_path.rglob("*")) == 3
+    cache.sweep(tmp_path)
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_sweeping_leaves_what_is_being_written_and_what_is_not_hwrts(tmp_path: Path) -> None:
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / ".notes-0123456789abcdef.json").touch()
+    with (
+        temporary_beside(tmp_path / "plans" / f"{NAME}.json") as temporary,
+        hold(tmp_path / "plans" / f"{NAME}.lock", print),
+    ):
+        temporary.touch()
+        before = sorted((tmp_path / "plans").iterdir())
+        cache.sweep(tmp_path)
+
+        assert sorted((tmp_path / "plans").iterdir()) == before
+
+
+def test_sweeping_removes_locks_that_nobody_holds(tmp_path: Path) -> None:
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / f"{NAME}.lock").touch()
+    cache.sweep(tmp_path)
+
+    assert list((tmp_path / "plans").iterdir()) == []

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from hwrt import files
-from hwrt.files import digest, digest_path, intact, publish, temporary_beside, write_atomically
+from hwrt.files import (
+    digest,
+    digest_path,
+    distrust,
+    intact,
+    publish,
+    published_digest,
+    temporary_beside,
+    write_atomically,
+)
 
 
 def test_digest_is_the_sha256_over_all_chunks(tmp_path: Path) -> None:
@@ -149,3 +158,103 @@ def test_publish_that_is_cut_off_leaves_nothing_intact(
 
     assert not intact(artefact)
     assert artefact.read_bytes() == b"engine"
+
+
+# -- artefacts that are believed without being read ------------------------------------------------
+
+
+@pytest.fixture
+def digests(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that were read whole, in turn."""
+    read: list[Path] = []
+
+    def count(path: Path) -> str:
+        read.append(path)
+        return digest(path)
+
+    monkeypatch.setattr(files, "digest", count)
+    return read
+
+
+@pytest.fixture
+def known(artefact: Path, digests: list[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An artefact that was found intact, a while after it was published."""
+    monkeypatch.setattr(files, "_COARSEST_CLOCK_NS", -10_000_000_000)
+    assert intact(artefact)
+    digests.clear()
+    return artefact
+
+
+def test_an_artefact_that_was_found_intact_is_not_read_again(
+    known: Path, digests: list[Path]
+) -> None:
+    assert intact(known)
+    assert digests == []
+
+
+def test_an_artefact_that_is_young_is_read_again(artefact: Path, digests: list[Path]) -> None:
+    assert intact(artefact)
+    assert intact(artefact)
+    assert digests == [artefact, artefact]
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(known: Path, digests: list[Path]) -> None:
+    before = known.stat()
+    known.write_bytes(b"ENGINE")
+    os.utime(known, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert not intact(known)
+    assert digests == [known]
+
+
+def test_another_file_in_the_place_of_the_artefact_is_seen(known: Path) -> None:
+    other = known.with_name("other")
+    other.write_bytes(b"ENGINE")
+    other.replace(known)
+
+    assert not intact(known)
+
+
+def test_a_distrusted_artefact_is_read_again(known: Path, digests: list[Path]) -> None:
+    distrust(known.parent)
+
+    assert intact(known)
+    assert digests == [known]
+
+
+def test_distrust_lets_a_damaged_digest_be(known: Path) -> None:
+    digest_path(known).write_bytes(b"")
+    distrust(known.parent)
+
+    assert not intact(known)
+
+
+def test_the_note_that_can_not_be_written_costs_nothing_but_time(
+    artefact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "_COARSEST_CLOCK_NS", -10_000_000_000)
+    monkeypatch.setattr(files, "write_atomically", full)
+
+    assert intact(artefact)
+
+
+def test_the_digest_that_was_published_is_told_without_reading_the_artefact(
+    known: Path, digests: list[Path]
+) -> None:
+    assert published_digest(known) == hashlib.sha256(b"engine").hexdigest()
+    assert digests == []
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_an_artefact_without_a_digest_has_none_published(
+    artefact: Path, content: bytes | None
+) -> None:
+    if content is None:
+        digest_path(artefact).unlink()
+    else:
+        digest_path(artefact).write_bytes(content)
+
+    assert published_digest(artefact) is None

@@ -22,6 +22,7 @@ LAYERS = (
     ("model", "machine", "kernels"),
     ("backend",),
     ("spec", "errors", "files", "memory", "arrays", "packing", "log", "text", "_kernels"),
+    ("owners", "locks"),
 )
 LEVEL = {room: len(LAYERS) - i for i, row in enumerate(LAYERS) for room in row}
 # Within one row: what may look at its neighbour, and why.

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from hwrt.source import TemporaryFolder, open_model
+from hwrt.source import open_model
 
 
 @pytest.mark.parametrize("damaged", [b"", b"\0", None], ids=["empty", "a bit", "the digest"])
@@ -29,17 +28,3 @@ def test_a_temporary_folder_goes_with_the_last_who_holds_it() -> None:
     del second
 
     assert (kept, path.exists()) == (True, False)
-
-
-def test_a_forked_process_leaves_the_temporary_folder_to_its_owner() -> None:
-    made = TemporaryFolder()
-    pid = os.fork()
-    if pid == 0:  # pragma: no cover - the child
-        made.cleanup()
-        os._exit(0)
-    os.waitpid(pid, 0)
-
-    assert made.path.is_dir()
-    made.cleanup()
-    made.cleanup()
-    assert not made.path.exists()

@@ -15,9 +15,10 @@ from hwrt.loading.arguments import Arguments, given_feeds
 from hwrt.loading.choosing import cached_plan, measured_plan
 from hwrt.log import LOGGER, configure
 from hwrt.measure.measurement import Candidate
+from hwrt.owners import OwnedFolder
 from hwrt.progress import progress_bar
 from hwrt.session import Loaded
-from hwrt.source import ModelSource, Source, TemporaryFolder, open_model
+from hwrt.source import ModelSource, Source, open_model
 from hwrt.spec import ModelInfo, Progress
 from hwrt.tuning import proof
 from hwrt.tuning.folders import compiled_dir
@@ -41,7 +42,7 @@ class Origin:
 
     source: ModelSource
     arguments: Arguments
-    temporary: TemporaryFolder | None = None
+    temporary: OwnedFolder | None = None
 
     def load(self, model_or_plan: ModelSource | Plan) -> Loaded:
         """Another model as the arguments ask, or the same one by another plan or its file."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from hwrt.files import write_atomically
 from hwrt.log import LOGGER
 from hwrt.model import memo
+from hwrt.owners import OwnedFolder
 from hwrt.spec import Limits, ModelInfo
 from hwrt.tuning.children import Child
 from hwrt.tuning.feeds import random_feeds, write_feeds
@@ -76,7 +76,7 @@ def prove(
         return
     limits = Limits(threads, plan.key.max_memory_bytes)
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hwrt-prove-")))
+        folder = stack.enter_context(OwnedFolder("hwrt-prove-"))
         shapes = typical_shapes(model.inputs, plan.shapes or {})
         write_feeds(folder, random_feeds(model.inputs, shapes, count=1))
         child = stack.enter_context(_child(plan.backend, limits))
