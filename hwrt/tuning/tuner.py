@@ -7,7 +7,6 @@ runs and the others are stopped.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from hwrt.backend import Array
 from hwrt.errors import HwrtError, NoBackend
 from hwrt.machine.conditions import Conditions, conditions
 from hwrt.measure.measurement import Measurement
+from hwrt.owners import OwnedFolder, sweep_folders
 from hwrt.spec import ModelInfo
 from hwrt.tuning.feeds import random_feeds, write_feeds
 from hwrt.tuning.folders import cache_of
@@ -73,8 +73,8 @@ def measure(
     default), ``feeds`` what to run on (seeded random ones by default).
     Raises NoBackend where there is no candidate at all; one that fails is a measurement.
     """
-    with tempfile.TemporaryDirectory(prefix="hwrt-tune-") as scratch:
-        folder = Path(scratch)
+    sweep_folders()  # of tuners that were killed
+    with OwnedFolder("hwrt-tune-") as folder:
         shapes = typical_shapes(model.inputs, wish.shapes)
         sets = feeds or random_feeds(model.inputs, shapes, count=effort.feeds)
         write_feeds(folder / "feeds", sets)
