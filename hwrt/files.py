@@ -18,12 +18,12 @@ from pathlib import Path
 from hwrt import owners
 
 __all__ = [
+    "artefact_digest",
     "digest",
     "digest_path",
     "distrust",
     "intact",
     "publish",
-    "published_digest",
     "temporary_beside",
     "write_atomically",
 ]
@@ -94,13 +94,16 @@ def distrust(folder: Path) -> None:
             write_atomically(path, b"%b\n" % b"".join(path.read_bytes().split()[:1]))
 
 
-def published_digest(path: Path) -> str | None:
-    """The sha256 in hex that was noted when the artefact was published; None without one."""
+def artefact_digest(path: Path) -> str:
+    """The sha256 in hex that was noted when the artefact was published, else that of the file.
+
+    Raises OSError where there is no such file.
+    """
     try:
         noted = digest_path(path).read_bytes().split()
-    except OSError:
-        return None
-    return noted[0].decode(errors="replace") if noted else None
+    except FileNotFoundError:
+        noted = []
+    return noted[0].decode(errors="replace") if noted else digest(path)
 
 
 def digest(path: Path) -> str:

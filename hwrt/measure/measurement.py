@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
 from hwrt.errors import InputError
+from hwrt.measure.agreement import Judgement
 from hwrt.measure.output_error import OutputError
 from hwrt.measure.percentile import nearest_rank
 from hwrt.measure.warm_up import WarmUp
@@ -69,7 +70,8 @@ class Measurement:
 
     ``samples_s`` are seconds in the order they were taken, and empty unless ``status`` is ``ok``:
     a wrong candidate has no latency.  ``precision`` and ``placement`` are what was built.
-    ``peak_rss_bytes`` is the most memory its process held resident.
+    ``peak_rss_bytes`` is the most memory its process held resident.  ``artefact_sha256`` names the
+    compiled file that was tried, where the backend has one.
     """
 
     candidate: Candidate
@@ -82,6 +84,7 @@ class Measurement:
     cold: Cold = Cold()
     warm_up: WarmUp | None = None
     peak_rss_bytes: int | None = None
+    artefact_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
@@ -117,6 +120,7 @@ class Measurement:
             "cold": asdict(self.cold),
             "warm_up": self.warm_up and self.warm_up.to_json(),
             "peak_rss_bytes": self.peak_rss_bytes,
+            "artefact_sha256": self.artefact_sha256,
         }
 
     @classmethod
@@ -157,6 +161,7 @@ def _measurement(document: Mapping[str, Any]) -> Measurement:
         cold=Cold(**document["cold"]),
         warm_up=None if warm_up is None else WarmUp.from_json(warm_up),
         peak_rss_bytes=document["peak_rss_bytes"],
+        artefact_sha256=document.get("artefact_sha256"),
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from hwrt import registry
 from hwrt.backend import Array, Backend, CompiledModel, Request
 from hwrt.errors import HwrtError, InputError
+from hwrt.files import artefact_digest
 from hwrt.machine.memory import peak_rss_bytes
 from hwrt.measure.sampling import sample
 from hwrt.measure.warm_up import warm_up
@@ -118,7 +119,7 @@ class Candidate:
         return {
             "precision": compiled.precision,
             "placement": dict(compiled.placement.operators),
-            "artefact": str(compiled.artefact) if compiled.artefact else None,
+            "artefact_sha256": artefact_digest(compiled.artefact) if compiled.artefact else None,
             "cold": {
                 "import_s": self._import_s,
                 "compile_s": compile_s,

@@ -88,6 +88,7 @@ class Trial:
                 precision=built["precision"],
                 placement=Placement(built["placement"]),
                 cold=Cold(**built["cold"]),
+                artefact_sha256=built["artefact_sha256"],
             )
 
     def answer(self, task: Task, name: str) -> list[dict[str, Array]] | None:
