@@ -27,6 +27,15 @@ def softmax_top_k(
     softmax: bool,
 ) -> None: ...
 
+# hwrt.kernels.with_numpy.argmax_map.  Either the pixels of a row lie next to each other, or the
+# classes of a pixel and the pixels of a row do.  out is the caller's, C-contiguous, and shares no
+# memory with the scores.
+def argmax_map(
+    scores: NDArray[np.float32],
+    out: NDArray[np.uint8],
+    part: tuple[float, float, float, float] | None = ...,
+) -> None: ...
+
 _Three: TypeAlias = tuple[float, float, float]
 _SpanTuple: TypeAlias = tuple[int, int, int, int]
 

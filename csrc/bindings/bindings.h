@@ -15,6 +15,7 @@ namespace hwrt {
 
 namespace py = pybind11;
 
+void bind_argmax_map(py::module_& module);
 void bind_target(py::module_& module);
 void bind_quantize(py::module_& module);
 void bind_resampler(py::module_& module);

@@ -54,6 +54,7 @@ class Form:
     """One form of the kernels: what serves them, and its functions; it is equal to itself alone."""
 
     name: str
+    argmax_map: Callable[..., None]
     softmax_top_k: Callable[[NDArray[Any], NDArray[np.int32], NDArray[np.float32], bool], None]
     resampler: Callable[[SpanTuple, SpanTuple, int, bool], Resampler]
     yolo_detections: Callable[..., int]
@@ -66,6 +67,7 @@ class Form:
         """The form whose functions are those of the module."""
         return cls(
             name,
+            module.argmax_map,
             module.softmax_top_k,
             module.Resampler,
             module.yolo_detections,

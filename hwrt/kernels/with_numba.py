@@ -1,8 +1,8 @@
 """The kernels in numba: for a machine without the compiled extension.
 
-Of them, softmax_top_k; the others are NumPy's.  Importing this module imports numba and compiles,
-which takes seconds; numba keeps the result in its cache, beside this file or in the user's cache
-folder, where it can write one of them.
+Of them, softmax_top_k and argmax_map; the others are NumPy's.  Importing this module imports numba
+and compiles, which takes seconds; numba keeps the result in its cache, beside this file or in the
+user's cache folder, where it can write one of them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,17 @@ from hwrt.kernels.with_numpy import (
     quantize,
     yolo_detections,
 )
+from hwrt.kernels.with_numpy.argmax_map import MOST, Part, map_taps
 
-__all__ = ["Resampler", "dequantize", "nms", "quantize", "softmax_top_k", "yolo_detections"]
+__all__ = [
+    "Resampler",
+    "argmax_map",
+    "dequantize",
+    "nms",
+    "quantize",
+    "softmax_top_k",
+    "yolo_detections",
+]
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -109,3 +118,74 @@ def softmax_top_k(
         else:
             for j in range(classes.shape[1]):
                 scores[r, j] = row[classes[r, j]]
+
+
+_SCORES = numba.types.Array(numba.float32, 3, "A", readonly=True)
+
+
+@_jit(numba.void(_SCORES, numba.uint8[:, ::1]))
+def _classes(scores: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
+    best = np.empty(out.shape[1], np.float32)
+    for y in range(out.shape[0]):
+        best[:] = -np.inf
+        out[y] = 0
+        for c in range(scores.shape[2]):
+            for x in range(out.shape[1]):
+                if scores[y, x, c] > best[x]:
+                    best[x] = scores[y, x, c]
+                    out[y, x] = c
+
+
+@_jit(
+    numba.void(
+        _SCORES,
+        numba.uint8[:, ::1],
+        numba.int32[::1],
+        numba.float32[::1],
+        numba.int32[::1],
+        numba.float32[::1],
+        numba.float32,
+    )
+)
+def _resized_classes(
+    scores: NDArray[np.float32],
+    out: NDArray[np.uint8],
+    low: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    low_x: NDArray[np.int32],
+    weights_x: NDArray[np.float32],
+    most: np.float32,
+) -> None:
+    width = scores.shape[1]
+    row = np.empty(width + 1, np.float32)  # its last pixel twice
+    best = np.empty(out.shape[1], np.float32)
+    for y in range(out.shape[0]):
+        high = min(low[y] + 1, scores.shape[0] - 1)
+        best[:] = -np.inf
+        out[y] = 0
+        for c in range(scores.shape[2]):
+            for x in range(width):
+                a, b = scores[low[y], x, c], scores[high, x, c]
+                a = min(a, most) if a > -most else -most  # NaN too
+                b = min(b, most) if b > -most else -most
+                row[x] = a + (b - a) * weights[y]
+            row[width] = row[width - 1]
+            for x in range(out.shape[1]):
+                left = row[low_x[x]]
+                score = left + (row[low_x[x] + 1] - left) * weights_x[x]
+                if score > best[x]:
+                    best[x] = score
+                    out[y, x] = c
+
+
+def argmax_map(
+    scores: NDArray[np.float32], out: NDArray[np.uint8], part: Part | None = None
+) -> None:
+    """Fill ``out`` as ``with_numpy.argmax_map`` does."""
+    if part is None:
+        _classes(scores, out)
+        return
+    top, height, left, width = part
+    down = map_taps(top, height, scores.shape[0], out.shape[0])
+    across = map_taps(left, width, scores.shape[1], out.shape[1])
+    _resized_classes(scores, out, *down, *across, MOST)

@@ -8,10 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "../../../csrc/kernels/argmax_map.h"
 #include "../../../csrc/kernels/quantize.h"
 #include "../../../csrc/kernels/softmax_top_k.h"
 #include "../../../csrc/kernels/target.h"
 #include "heads.h"
+#include "maps.h"
 #include "random.h"
 #include "resampling.h"
 
@@ -118,6 +120,21 @@ void write_top_k() {
   }
 }
 
+void write_maps() {
+  for (const bool planar : {true, false}) {
+    for (const std::ptrdiff_t classes : {2, 5, 9, 21}) {
+      for (const std::ptrdiff_t width : {1, 7, 33}) {
+        const Map map(13, width, classes, planar);
+        const std::string name = (planar ? "planar-" : "interleaved-") + std::to_string(classes) +
+                                 "-" + std::to_string(width);
+        write("argmax-" + name, "uint8", map.classes());
+        write("argmax-larger-" + name, "uint8", map.resized({0, 13, 13, 40}, {0, 33, width, 71}));
+        write("argmax-part-" + name, "uint8", map.resized({2.3, 7.1, 13, 5}, {0.4, 3, width, 9}));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace hwrt
 
@@ -133,5 +150,6 @@ int main(int argc, char** argv) {
   hwrt::write_quantised<std::uint16_t>("uint16", hwrt::Integer::kUint16);
   hwrt::write_quantised<std::int16_t>("int16", hwrt::Integer::kInt16);
   hwrt::write_top_k();
+  hwrt::write_maps();
   return 0;
 }
