@@ -42,6 +42,7 @@ def load(
     plan: Plan | str | os.PathLike[str] | None = None,
     budget_s: float = 30.0,
     cache: Cache = True,
+    fallback: bool = True,
     progress: Progress | None = None,
 ) -> Session:
     """A session for the model on the fastest backend of this machine that answers rightly.
@@ -53,6 +54,8 @@ def load(
     cache.  ``shapes`` maps inputs to shapes, an int or a Range for each dynamic dimension.
     ``samples`` (feeds, or a folder of .npy or .npz files) replace seeded random feeds.  ``tune``
     "never" uses ``plan`` or a cached plan only.  ``budget_s`` bounds the timing of candidates.
+    With ``fallback`` a run that fails is done again by the plan's next right candidate, and those
+    after it: see Session.
 
     Raises ModelError for a bad file, InputError for a bad argument, NoBackend where nothing runs
     the model rightly, BackendFailure where the vendor crashed or hung in the child process.
@@ -76,6 +79,7 @@ def load(
         tune=tune,
         budget_s=budget_s,
         cache=cache if isinstance(cache, bool) else os.path.abspath(cache),  # noqa: PTH100
+        fallback=bool(fallback),
         progress=progress,
     )
     return Session(*load_model(open_model(source, cache), arguments, plan))

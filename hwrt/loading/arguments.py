@@ -53,6 +53,7 @@ class Arguments:
     tune: str = "auto"
     budget_s: float = 30.0
     cache: Cache = True
+    fallback: bool = True
     progress: Progress | None = None
 
     def wish(self, info: ModelInfo) -> Wish:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hwrt import registry
 from hwrt.backend import Array, CompiledModel
-from hwrt.errors import BackendError, SessionError
+from hwrt.errors import BackendError, HwrtError, ModelError, SessionError
 from hwrt.loading.arguments import Arguments, given_feeds
 from hwrt.loading.choosing import cached_plan, measured_plan
 from hwrt.log import LOGGER, configure
@@ -21,8 +21,9 @@ from hwrt.session import Loaded
 from hwrt.source import ModelSource, Source, open_model
 from hwrt.spec import ModelInfo, Progress
 from hwrt.tuning import proof
+from hwrt.tuning.fallback import next_plan
 from hwrt.tuning.folders import compiled_dir
-from hwrt.tuning.given import check_made_here, checked_plan, device_of, plan_of_options
+from hwrt.tuning.given import check_made_here, check_wish, checked_plan, device_of, plan_of_options
 from hwrt.tuning.plan import Plan
 from hwrt.tuning.search import Found
 from hwrt.tuning.wish import Wish
@@ -66,10 +67,41 @@ class Origin:
         compiled = _compile(opened, plan, self.arguments.progress)
         return _loaded(opened, self.arguments, plan, compiled, f"plan of {plan.made_at}, pickled")
 
+    def next_plan(self, plan: Plan, fault: BackendError) -> Plan | str:
+        """The plan of the next right candidate that the arguments allow, or why there is none."""
+        if not self.arguments.fallback:
+            return "fallback=False was given"
+        if self.arguments.options is not None and not plan.measurements:
+            return "options= were given, so nothing else was measured"
+        wish = self._wish_of(plan, self._open())
+        return next_plan(
+            plan,
+            str(fault),
+            check=lambda following: check_wish(following, wish),
+            is_exclusive=_is_exclusive(plan),
+        )
+
+    def fall_back(self, plan: Plan) -> Loaded:
+        """The model by a plan from ``next_plan``, tried in a child process unless that was done."""
+        opened = self._open()
+        if opened.info.sha256 != plan.key.model:
+            raise ModelError(
+                f"{opened.title} has changed since it was loaded", hint="load it again"
+            )
+        # Who runs a model has not asked for a progress bar.
+        _prove(opened, plan, self._wish_of(plan, opened), lambda *_: True)
+        compiled = _compile(opened, plan, None)
+        return _loaded(opened, self.arguments, plan, compiled, f"in place of {plan.fallback_of}")
+
     def sample(self, info: ModelInfo) -> Mapping[str, Array] | None:
         """The first of the samples, checked for this model; None where the load was given none."""
         feeds = given_feeds(self.arguments.samples, info)
         return feeds[0] if feeds else None
+
+    def _wish_of(self, plan: Plan, opened: Source) -> Wish:
+        """What the arguments ask; how many threads are allowed may differ by now."""
+        threads = self.arguments.threads or plan.key.threads
+        return replace(self.arguments, threads=threads).wish(opened.info)
 
     def _open(self) -> Source:
         opened = open_model(self.source, self.arguments.cache)
@@ -171,6 +203,14 @@ def _loaded(
     )
     built = replace(plan, precision=compiled.precision, placement=compiled.placement)
     return Loaded(compiled, built, opened.info, Origin(opened.name, arguments, opened.temporary))
+
+
+def _is_exclusive(plan: Plan) -> bool:
+    """True where no other process or engine can have the plan's device as well."""
+    try:
+        return device_of(plan.backend, plan.device).exclusive
+    except HwrtError:  # it is gone
+        return False
 
 
 def _is_zoo(source: ModelSource) -> bool:

@@ -10,9 +10,14 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from hwrt.backend import Array, CompiledModel, Request
+from hwrt.errors import BackendError, SessionError
+from hwrt.log import LOGGER
 from hwrt.machine.limits import allowed_threads
 from hwrt.session.feeds import checked_feeds, first_shape
+from hwrt.session.hints import hint_faults
 from hwrt.session.loan import Loan
 from hwrt.spec import ModelInfo
 from hwrt.tuning.feeds import random_feeds
@@ -36,6 +41,12 @@ class Origin(Protocol):
 
     def restore(self, plan: Plan) -> Loaded:
         """The same model by the plan, which is checked to fit this machine."""
+
+    def next_plan(self, plan: Plan, fault: BackendError) -> Plan | str:
+        """The plan of the next right candidate after a run raised this, or why there is none."""
+
+    def fall_back(self, plan: Plan) -> Loaded:
+        """The same model by a plan that ``next_plan`` gave; nobody is told how far it is."""
 
     def sample(self, info: ModelInfo) -> Mapping[str, Array] | None:
         """The first of the samples that the load was given; None where there are none."""
@@ -64,6 +75,9 @@ class Engine:
         self.plan = plan
         self.info = info
         self.origin = origin
+        # Whether it took over from one that failed; how often another failed to take over from it.
+        self.is_fallback = False
+        self.fallback_attempts = 0
         self.inputs = compiled.inputs
         self.outputs = compiled.outputs
         self.count = len(compiled.inputs)
@@ -77,6 +91,8 @@ class Engine:
         self._pool = threading.Condition()
         # Those of the pool, idle or running.  Weak: what a signal in mid-run throws away is gone.
         self._requests: weakref.WeakSet[Request] = weakref.WeakSet()
+        # Once a further request could not be made.
+        self._is_full = False
         self._retired = False
         self._ended = False
         self._ending = threading.Lock()
@@ -118,15 +134,26 @@ class Engine:
 
         None once the engine is retired; without ``wait`` also where there is neither.
         """
-        limit = self.compiled.max_requests
         with self._pool:
             # A thread that gives a request back looks at `waiting` after it has done so: either
             # this thread finds the request here, or that thread finds this one waiting.
             self.waiting += 1
             try:
                 while self.is_open():
-                    if limit is None or len(self._requests) + len(self._detached) < limit:
-                        return self._create()
+                    if self._has_room():
+                        try:
+                            return self._create()
+                        except BackendError as exc:
+                            if not self._requests:
+                                raise
+                            # Those that are there serve on: out of memory, most likely.
+                            self._is_full = True
+                            LOGGER.warning(
+                                "%s serves %d runs at once, and no more: %s",
+                                self.plan.candidate,
+                                len(self._requests),
+                                exc,
+                            )
                     try:
                         return self.idle.pop()
                     except IndexError:  # another thread may take it first
@@ -211,6 +238,33 @@ class Engine:
         finally:
             self.idle.append(request)
 
+    def run_again(self, inputs: Mapping[str, Array]) -> Loan:
+        """A request of the pool that has run what these inputs of another engine's request hold.
+
+        Raises SessionError once the engine is retired.
+        """
+        loan = self.borrow(wait=True)
+        if loan is None:
+            raise SessionError("this session was replaced or closed meanwhile", hint="run it again")
+        request = loan.request
+        try:
+            if any(request.inputs[name].shape != array.shape for name, array in inputs.items()):
+                request.resize({name: array.shape for name, array in inputs.items()})
+            for name, array in inputs.items():
+                np.copyto(request.inputs[name], array, casting="no")
+            request.run()
+        except BaseException:
+            loan.give_back()
+            raise
+        return loan
+
+    def tell_lent(self, hint: str) -> None:
+        """Have what a lent request's run raises from here on carry this hint."""
+        with self._pool:
+            lent = [request for request in self._lent if request not in self._detached]
+        for request in lent:
+            hint_faults(request, hint)
+
     def retire(self) -> None:
         """Let no run begin, wait for those that have begun, and give back all but what is lent.
 
@@ -235,6 +289,11 @@ class Engine:
         for request in requests:
             request.disable(reason, hint=hint)
         _of_parents.append((self, requests))
+
+    def _has_room(self) -> bool:
+        limit = self.compiled.max_requests
+        in_use = len(self._requests) + len(self._detached)
+        return not self._is_full and (limit is None or in_use < limit)
 
     def _create(self) -> Request:
         shapes = {name: shape for name, _, shape in self.expected if shape is not None}

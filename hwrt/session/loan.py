@@ -28,6 +28,11 @@ class Loan:
         self._engine: Engine | None = engine
         self._detached = False
 
+    @property
+    def engine(self) -> Engine | None:
+        """Whose request it is; None once it was given back."""
+        return self._engine
+
     def detach(self) -> None:
         """Have neither ``close`` nor ``replace`` wait for this request, however long it is kept.
 

@@ -15,9 +15,11 @@ from typing import Any, NoReturn, TypeVar
 from numpy import ndarray
 
 from hwrt.backend import Array, CompiledModel, Request
-from hwrt.errors import InputError, SessionError
+from hwrt.errors import BackendError, InputError, SessionError
 from hwrt.session.engine import Engine, Origin
+from hwrt.session.fallback import Run, dismiss, find_plan, start, with_feeds, with_inputs
 from hwrt.session.fit import check_fit, check_outputs
+from hwrt.session.hints import add_hint
 from hwrt.session.loan import Loan
 from hwrt.session.submissions import Submissions
 from hwrt.spec import ModelInfo, TensorSpec
@@ -26,6 +28,7 @@ from hwrt.tuning.plan import Plan
 __all__ = ["Session"]
 
 _S = TypeVar("_S", bound="Session")
+T = TypeVar("T")
 _CLOSED, _CLOSED_HINT = "this session is closed", "load the model again"
 _FORKED = "this process is a fork of the one that loaded the model"
 _FORKED_HINT = "load the model in the process that runs it, or start processes with 'spawn'"
@@ -35,10 +38,12 @@ class Session:
     """A model ready to run on the backend of its plan.
 
     Any thread may use it, also at the same time: each run takes a request from a pool that grows to
-    what the backend can serve at once.  ``run`` makes no thread; ``submit`` and ``arun`` do when
-    they are first called.  Closing it waits for runs that have begun or were submitted; without
-    that, the interpreter runs what was submitted before it exits.  Close what daemon threads run:
-    it waits for none of these, and vendors abort the process there.
+    what the backend can serve at once.  Where the engine fails in a run (out of memory, a lost
+    device), the run is done again by the plan's next right candidate, and so are those after it:
+    once, with a warning on the logger ``hwrt``; see ``fallbacks``.  ``submit`` and ``arun`` make
+    threads when they are first called, ``run`` makes none.  Closing it waits for runs that have
+    begun or were submitted; without that, the interpreter runs what was submitted before it exits.
+    Close what daemon threads run: it waits for none of these, and vendors abort the process there.
 
     A session can be pickled and copied: the copy is loaded anew by the same plan, in its process.
     A process forked off can not use it, and raises SessionError.
@@ -54,6 +59,7 @@ class Session:
         self._state = threading.Lock()
         self._replacing = threading.Lock()
         self._closed = False
+        self._fallbacks = 0
         _sessions.add(self)
 
     @property
@@ -70,6 +76,14 @@ class Session:
     def plan(self) -> Plan:
         """What was chosen to run the model, and why."""
         return self._engine.plan
+
+    @property
+    def fallbacks(self) -> int:
+        """How often the session has moved to another candidate because a run failed.
+
+        ``plan.fallback_of`` and ``plan.fallback_reason`` say from which, and why.
+        """
+        return self._fallbacks
 
     @property
     def info(self) -> ModelInfo:
@@ -98,19 +112,27 @@ class Session:
                     break
         else:
             feeds = engine.check(feeds)
+        request = fault = None
         try:
-            request = engine.idle.pop()
-        except IndexError:
-            taken = engine.take()
-            if taken is None:  # the engine was replaced or closed meanwhile
-                return self._run_on_next(engine, feeds)
-            request = taken
-        try:
-            return request.infer(feeds)
+            try:
+                request = engine.idle.pop()
+            except IndexError:
+                request = engine.take()
+            if request is not None:
+                return request.infer(feeds)
+        except BackendError as exc:
+            fault = exc
         finally:
-            engine.idle.append(request)
-            if engine.waiting:
-                engine.wake()
+            if request is not None:
+                engine.idle.append(request)
+                if engine.waiting:
+                    engine.wake()
+        if fault is None:  # the engine was replaced or closed meanwhile
+            return self._run_on_next(engine, feeds)
+        try:
+            return self._run_elsewhere(engine, feeds, fault)
+        finally:
+            del fault  # its traceback holds this frame
 
     def __call__(self, array: Array) -> dict[str, Array]:
         """The outputs for the one input of the model, as ``run`` gives them."""
@@ -167,7 +189,11 @@ class Session:
         """
         while True:
             engine = self._engine
-            loan = engine.borrow(wait=True)
+            try:
+                loan = engine.borrow(wait=True)
+            except BackendError as exc:  # there is no room for a first request, say
+                self._fall_back(engine, exc, with_feeds(engine.feeds()))
+                continue
             if loan is not None:
                 return loan
             self._check_replaced(engine)
@@ -180,6 +206,23 @@ class Session:
             if loan is not None or engine.is_open():
                 return loan
             self._check_replaced(engine)
+
+    def recover(self, loan: Loan, fault: BackendError) -> Loan:
+        """A request that has run what ``loan``'s request could not: its run raised ``fault``.
+
+        The session moves to another engine as after a run that failed, and ``loan`` is given back.
+        Raises the fault, saying why, where it does not, and what the other engine raises.
+        """
+        engine = loan.engine
+        assert engine is not None, "the loan was given back"
+        # This thread waits for a replace, which would wait for the loan.
+        loan.detach()
+        try:
+            inputs = loan.request.inputs
+            moved = self._fall_back(engine, fault, with_inputs(inputs))
+            return self._engine.run_again(inputs) if moved is None else moved
+        finally:
+            loan.give_back()
 
     def replace(self, model_or_plan: str | os.PathLike[str] | bytes | Plan) -> None:
         """Put another model, or the same one by another plan, in the place of what runs.
@@ -248,6 +291,40 @@ class Session:
             f"{', closed' if self._closed else ''}>"
         )
 
+    def _run_elsewhere(
+        self, engine: Engine, feeds: Mapping[str, Array], fault: BackendError
+    ) -> dict[str, Array]:
+        """The outputs of the engine that takes over from this one, whose run raised the fault."""
+        outputs = self._fall_back(engine, fault, with_feeds(feeds))
+        # Not self.run: what was submitted still runs while the session closes.
+        return Session.run(self, feeds) if outputs is None else outputs
+
+    def _fall_back(self, engine: Engine, fault: BackendError, run: Run[T]) -> T | None:
+        """Put the plan's next right candidate in the engine's place, once; what ``run`` gave.
+
+        None where another thread did it, or the engine was replaced.  Raises the fault with a hint
+        where the session stays as it is.
+        """
+        attempts = engine.fallback_attempts
+        with self._replacing:
+            if engine is not self._engine:
+                return None
+            plan = find_plan(engine, fault)
+            # Closed, or tried in vain while this thread waited.
+            if not self._is_open() or attempts != engine.fallback_attempts:
+                add_hint(fault, f"{plan.candidate} could not take over")
+                raise fault
+            new, result = start(engine, plan, fault, run)
+            with self._state:
+                if not self._is_open():
+                    new.close()
+                    raise fault
+                self._replaced.add(engine)
+                self._engine = new
+                self._fallbacks += 1
+        dismiss(engine, plan, fault)
+        return result
+
     def _run_on_next(self, engine: Engine, feeds: Mapping[str, Array]) -> dict[str, Array]:
         self._check_replaced(engine)
         # Not self.run: what was submitted still runs while the session closes.
@@ -273,6 +350,9 @@ class Session:
             )
         return origin
 
+    def _is_open(self) -> bool:
+        return not self._closed
+
     def _check_open(self) -> None:
         if self._closed:
             raise SessionError(_CLOSED, hint=_CLOSED_HINT)
@@ -280,7 +360,7 @@ class Session:
     def _disable(self) -> None:
         refuse = _refusal(_FORKED, _FORKED_HINT)
         # Closing is left to the parent: the vendor's threads, which it would wait for, are there.
-        names = ("run", "submit", "arun", "request", "borrow", "try_borrow", "replace")
+        names = ("run", "submit", "arun", "request", "borrow", "try_borrow", "recover", "replace")
         vars(self).update(dict.fromkeys(names, refuse), close=lambda: None)
         for engine in (self._engine, *self._replaced):
             engine.disable(_FORKED, hint=_FORKED_HINT)

@@ -15,7 +15,7 @@ from hwrt.tuning.plan import Plan
 from hwrt.tuning.shapes import shapes_to_json
 from hwrt.tuning.wish import Wish
 
-__all__ = ["check_made_here", "checked_plan", "device_of", "now", "plan_of_options"]
+__all__ = ["check_made_here", "check_wish", "checked_plan", "device_of", "now", "plan_of_options"]
 
 
 def plan_of_options(info: ModelInfo, wish: Wish, options: Mapping[str, OptionValue]) -> Plan:
@@ -45,7 +45,7 @@ def plan_of_options(info: ModelInfo, wish: Wish, options: Mapping[str, OptionVal
 def checked_plan(info: ModelInfo, wish: Wish, given: Plan | str | os.PathLike[str]) -> Plan:
     """The user's plan, where it was made for this model, machine and version, and fits the wish."""
     plan = given if isinstance(given, Plan) else Plan.load(given)
-    _check_plan_fits(plan, wish)
+    check_wish(plan, wish)
     check_made_here(info, wish, plan)
     return plan
 
@@ -68,7 +68,7 @@ def check_made_here(info: ModelInfo, wish: Wish, plan: Plan) -> None:
             )
 
 
-def _check_plan_fits(plan: Plan, wish: Wish) -> None:
+def check_wish(plan: Plan, wish: Wish) -> None:
     """Refuse arguments of the load that the plan contradicts: it is not widened silently."""
     device = Device(*_kind_and_index(plan.device))
     contradictions = {

@@ -65,7 +65,8 @@ class Plan:
 
     ``unverified`` says why the outputs were not checked against a reference; None: they were.
     ``dropped`` maps what was allowed and never measured (a backend without device, a plugin that
-    does not import) to its reason.
+    does not import) to its reason.  ``fallback_of`` is the candidate in whose place this one runs,
+    ``fallback_reason`` what that one's run raised; None: it is the one that was chosen.
     """
 
     backend: str
@@ -79,6 +80,8 @@ class Plan:
     reference: str | None = None
     dropped: Mapping[str, str] = field(default_factory=dict)
     made_at: str = ""
+    fallback_of: Candidate | None = None
+    fallback_reason: str | None = None
 
     @property
     def candidate(self) -> Candidate:
@@ -103,6 +106,8 @@ class Plan:
             "reference": self.reference,
             "dropped": dict(self.dropped),
             "made_at": self.made_at,
+            "fallback_of": self.fallback_of and self.fallback_of.to_json(),
+            "fallback_reason": self.fallback_reason,
             "key": self.key.to_json(),
             "measurements": [measurement.to_json() for measurement in self.measurements],
         }
@@ -144,6 +149,8 @@ class Plan:
                 reference=document["reference"],
                 dropped=document["dropped"],
                 made_at=document["made_at"],
+                fallback_of=_candidate(document.get("fallback_of")),
+                fallback_reason=document.get("fallback_reason"),
             )
         except HwrtError:
             raise
@@ -158,6 +165,10 @@ class Plan:
         except (OSError, ValueError, TypeError) as exc:  # no text, a null byte; no path
             raise InputError(f"the plan {path} can not be read: {exc}") from exc
         return cls.from_json(text)
+
+
+def _candidate(document: Mapping[str, Any] | None) -> Candidate | None:
+    return None if document is None else Candidate.from_json(document)
 
 
 def _digest(document: Mapping[str, Any]) -> str:

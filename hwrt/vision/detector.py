@@ -83,11 +83,8 @@ class Detector(Pipeline[Detections]):
         tiles = tiles_of(view.shape[:2], size, shared)
         results: list[Detections] = []
         for batch in _batches(tiles, self._sizes.least):
-            with self.session.borrow() as request:
-                parts = [view[one.y0 : one.y1, one.x0 : one.x1] for one in batch]
-                places = self._input.write(request, parts)
-                request.run()
-                found = self._read(request.outputs, places)
+            parts = [view[one.y0 : one.y1, one.x0 : one.x1] for one in batch]
+            found, places = self._run(parts, lambda outputs, at: (self._read(outputs, at), at))
             pairs = zip(found, places, batch, strict=True)
             results += [self._shift(one, place, t.x0, t.y0) for one, place, t in pairs]
         boxes, scores, classes = merged(

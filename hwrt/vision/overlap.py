@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-from hwrt.errors import HwrtError, SessionError
+from hwrt.errors import BackendError, HwrtError, SessionError
 from hwrt.vision.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -33,11 +33,15 @@ class Lender(Protocol):
     def try_borrow(self) -> Loan | None:
         """A request, or None where none is free."""
 
+    def recover(self, loan: Loan, fault: BackendError) -> Loan:
+        """A request of another engine that has run what this one's run failed at."""
+
 
 class _Run:
     """One group on its way through a borrowed request."""
 
-    def __init__(self, loan: Loan) -> None:
+    def __init__(self, lender: Lender, loan: Loan) -> None:
+        self._lender = lender
         # The consumer of a stream may close or replace the session, or never come back.
         loan.detach()
         self._loan = loan
@@ -54,10 +58,14 @@ class _Run:
             self._is_started = True
 
     def wait(self) -> None:
-        if self._is_started:
-            self._loan.request.wait()
-        else:
-            self._loan.request.run()
+        try:
+            if self._is_started:
+                self._loan.request.wait()
+            else:
+                self._loan.request.run()
+        except BackendError as exc:
+            self._loan = self._lender.recover(self._loan, exc)
+            self._loan.detach()
 
     def results(self, read: Read[T]) -> list[T]:
         try:
@@ -102,7 +110,7 @@ def overlapped(
                     yield from ended.results(read)
                     loan = lender.borrow()
                 assert loan is not None
-                following = _Run(loan)
+                following = _Run(lender, loan)
                 failure = _fill(following, group, write)
                 if failure is not None:
                     following.abandon()

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwrt.errors import InputError, UnsupportedModel
+from hwrt.errors import BackendError, InputError, UnsupportedModel
 from hwrt.spec import TensorSpec
 from hwrt.vision.frames import Region, check_frame, check_frames, expected, region
 from hwrt.vision.geometry import Geometry
@@ -31,6 +32,8 @@ __all__ = ["Pipeline", "Runnable", "check_numbers"]
 ResultT = TypeVar("ResultT")
 Frame = NDArray[Any]
 Outputs = Mapping[str, NDArray[Any]]
+Places = Sequence[Geometry | None]
+T = TypeVar("T")
 
 
 class Runnable(Protocol):
@@ -53,6 +56,9 @@ class Runnable(Protocol):
 
     def try_borrow(self) -> Loan | None:
         """A request, or None where none is free."""
+
+    def recover(self, loan: Loan, fault: BackendError) -> Loan:
+        """A request of another engine that has run what this one's run failed at."""
 
     def close(self) -> None:
         """Give everything back."""
@@ -102,8 +108,9 @@ class Pipeline(ABC, Generic[ResultT]):
         in pixels: only this part of each frame is looked at, without a copy; boxes stay in the
         pixels of the whole frame.  Raises InputError for anything else.
         """
+        read = functools.partial(self._moved, roi=roi)
         if isinstance(frame, np.ndarray):
-            return self._run([self._part(frame, roi)], roi)[0]
+            return self._run([self._part(frame, roi)], read)[0]
         if not isinstance(frame, list | tuple):
             raise InputError(
                 f"the frame is of the type {type(frame).__name__}",
@@ -111,7 +118,7 @@ class Pipeline(ABC, Generic[ResultT]):
             )
         parts = [self._part(one, roi) for one in frame]
         batches = self._sizes.split(parts)
-        return [result for batch in batches for result in self._run(batch, roi)]
+        return [result for batch in batches for result in self._run(batch, read)]
 
     def stream(
         self, frames: Iterable[Frame], *, roi: Region | None = None
@@ -138,7 +145,7 @@ class Pipeline(ABC, Generic[ResultT]):
             self.session,
             groups,
             write=self._input.write,
-            read=lambda outputs, places: self._moved(outputs, places, roi),
+            read=functools.partial(self._moved, roi=roi),
         )
 
     def tiled(
@@ -166,7 +173,7 @@ class Pipeline(ABC, Generic[ResultT]):
         self.close()
 
     @abstractmethod
-    def _read(self, outputs: Outputs, places: Sequence[Geometry | None]) -> list[ResultT]:
+    def _read(self, outputs: Outputs, places: Places) -> list[ResultT]:
         """One result for each place; what the outputs hold beyond these is filling.
 
         The outputs are the request's own memory, and no result may keep it.
@@ -186,15 +193,20 @@ class Pipeline(ABC, Generic[ResultT]):
                 hint="load the pipeline with batch=1, or give one frame at a time",
             )
 
-    def _run(self, frames: Sequence[Frame], roi: Region | None) -> list[ResultT]:
-        with self.session.borrow() as request:
-            places = self._input.write(request, frames)
-            request.run()
-            return self._moved(request.outputs, places, roi)
+    def _run(self, frames: Sequence[Frame], read: Callable[[Outputs, Places], T]) -> T:
+        """What ``read`` makes of the outputs for these frames."""
+        loan = self.session.borrow()
+        try:
+            places = self._input.write(loan.request, frames)
+            try:
+                loan.request.run()
+            except BackendError as exc:
+                loan = self.session.recover(loan, exc)
+            return read(loan.request.outputs, places)
+        finally:
+            loan.give_back()
 
-    def _moved(
-        self, outputs: Outputs, places: Sequence[Geometry | None], roi: Region | None
-    ) -> list[ResultT]:
+    def _moved(self, outputs: Outputs, places: Places, roi: Region | None) -> list[ResultT]:
         results = self._read(outputs, places)
         if roi is None:
             return results

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hwrt.backend import CompiledModel, Request
+from hwrt.errors import BackendError
 from hwrt.session import Loaded, Session
 from hwrt.spec import ModelInfo, Options, Placement, Quantization, Shapes, TensorSpec
 from hwrt.tuning.plan import Key, Plan
@@ -74,6 +75,12 @@ class FakeOrigin:
         return None
 
     def restore(self, plan: Plan) -> Loaded:
+        raise AssertionError
+
+    def next_plan(self, plan: Plan, fault: BackendError) -> str:
+        return "there is one engine"
+
+    def fall_back(self, plan: Plan) -> Loaded:
         raise AssertionError
 
 

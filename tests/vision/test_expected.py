@@ -6,10 +6,10 @@ and once through hwrt with each installed backend.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -62,8 +62,8 @@ class PlainSession:
         names = [spec.name for spec in self.outputs]
         return dict(zip(names, self._vendor.run(names, dict(feeds)), strict=True))
 
-    def borrow(self) -> contextlib.AbstractContextManager[PlainRequest]:
-        return contextlib.nullcontext(PlainRequest(self))
+    def borrow(self) -> SimpleNamespace:
+        return SimpleNamespace(request=PlainRequest(self), give_back=lambda: None)
 
     def close(self) -> None:
         pass
