@@ -23,6 +23,7 @@ from hwrt.vision.classifier import Classifier
 from hwrt.vision.custom import Custom
 from hwrt.vision.detector import Detector
 from hwrt.vision.loading import load
+from hwrt.vision.segmenter import Segmenter
 
 __all__ = ["command"]
 
@@ -59,7 +60,7 @@ def _size(
 @click.option("--iou", type=float, default=0.45, show_default=True, help="Most overlap of boxes.")
 @click.option("--top", type=int, default=5, show_default=True, help="Classes to list.")
 @click.option("--labels", metavar="FILE", help="The names of all classes, one a line.")
-@click.option("--task", help="classify or detect, where the model does not say it.")
+@click.option("--task", help="classify, detect or segment, where the model does not say it.")
 @click.option("--mean", callback=_levels, metavar="LEVELS", help="In 0..255: 127.5 or 124,116,104.")
 @click.option("--std", callback=_levels, metavar="LEVELS", help="In 0..255, as --mean.")
 @click.option("--size", callback=_size, metavar="SIZE", help="Of the input: 640 or 480x640 (HxW).")
@@ -93,12 +94,15 @@ def command(
     """
     found = find_sources(sources)
     require_readers(found, draws=save is not None)  # before the seconds that a first load takes
-    targets = targets_of(found, save) if save else {}
+    segments = settings["task"] == "segment"
+    targets = targets_of(found, save, as_maps=segments) if save else {}
     bgr = any(source.is_video for source in found)  # as OpenCV gives frames
     model = with_zoo_batch(model, batch)
     frames = "bgr" if bgr else "rgb"
     with load(model, batch=batch, frames=frames, **settings, **load_arguments) as pipeline:
         assert not isinstance(pipeline, Custom)
+        if save and isinstance(pipeline, Segmenter) and not segments:  # as the model says
+            targets = targets_of(found, save, as_maps=True)
         output: Output = (Document if as_json else Lines)(pipeline, model)
         with closing(Saving(targets, bgr=bgr)) as saving:
             return _Run(pipeline, output, saving).run(found, bgr=bgr)
@@ -107,7 +111,9 @@ def command(
 class _Run:
     """Frames on their way from the sources to the output."""
 
-    def __init__(self, pipeline: Detector | Classifier, output: Output, saving: Saving) -> None:
+    def __init__(
+        self, pipeline: Detector | Classifier | Segmenter, output: Output, saving: Saving
+    ) -> None:
         self._pipeline, self._output, self._saving = pipeline, output, saving
         self._rate = FrameRate()
         # What the pipeline has taken and not answered yet.

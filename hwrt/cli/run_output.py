@@ -17,11 +17,12 @@ from hwrt.cli.echo import echo
 from hwrt.cli.run_sources import Shot
 from hwrt.vision.classifier import Classifier
 from hwrt.vision.detector import Detector
-from hwrt.vision.results import Classification, Detections
+from hwrt.vision.results import Classification, Detections, Segmentation
+from hwrt.vision.segmenter import Segmenter
 
 __all__ = ["Document", "Lines", "Output", "entry_of"]
 
-Result = Detections | Classification
+Result = Detections | Classification | Segmentation
 
 
 def entry_of(shot: Shot, result: Result, saved: Path | None) -> dict[str, Any]:
@@ -50,7 +51,7 @@ class Output(Protocol):
 class Lines:
     """Lines for people."""
 
-    def __init__(self, pipeline: Detector | Classifier, model: str) -> None:
+    def __init__(self, pipeline: Detector | Classifier | Segmenter, model: str) -> None:
         plan, task = pipeline.session.plan, pipeline.settings.task
         echo(f"{model}: {task} on {plan.backend}, {plan.device}, {plan.precision}")
 
@@ -69,7 +70,7 @@ class Document:
     It is whole whatever happens then; ``error`` is in it where the run did not come to its end.
     """
 
-    def __init__(self, pipeline: Detector | Classifier, model: str) -> None:
+    def __init__(self, pipeline: Detector | Classifier | Segmenter, model: str) -> None:
         plan = pipeline.session.plan
         self._head = {
             "schema": "hwrt.run/1",
@@ -132,12 +133,20 @@ def _uninterrupted() -> Iterator[None]:
 def _lines(entry: dict[str, Any], result: Result) -> Iterator[str]:
     place = f" #{entry['frame']} {entry['time_s']:.3f} s" if "frame" in entry else ""
     head = f"{entry['source']}{place} ({entry['width']}x{entry['height']})"
-    yield f"{head}:" if len(result) else f"{head}: nothing found"
-    for row, score in zip(result.to_json(), result.scores, strict=True):
-        line = f"  {score:.2f}  {row['label']}"
+    rows = result.to_json()
+    yield f"{head}:" if rows else f"{head}: nothing found"
+    for row, figure in zip(rows, _figures(result, rows), strict=True):
+        line = f"  {figure}  {row['label']}"
         if "box_xyxy" in row:
             x0, y0, x1, y1 = (round(edge) for edge in row["box_xyxy"])
             line += f"  ({x0}, {y0}) to ({x1}, {y1})"
         yield line
     if "saved" in entry and "frame" not in entry:
         yield f"  saved as {entry['saved']}"
+
+
+def _figures(result: Result, rows: list[dict[str, Any]]) -> list[str]:
+    """How sure each row is, or how much of the frame it covers."""
+    if isinstance(result, Segmentation):
+        return [f"{row['share']:6.1%}" for row in rows]
+    return [f"{score:.2f}" for score in result.scores]

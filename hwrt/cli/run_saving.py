@@ -1,4 +1,4 @@
-"""What ``hwrt run --save`` writes: images and videos with what was found drawn in."""
+"""What ``hwrt run --save`` writes: images and videos with what was found drawn in, class maps."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ import click
 from numpy.typing import NDArray
 
 from hwrt.cli.run_sources import Shot, Source
-from hwrt.vision.images import draw, write_image
+from hwrt.vision.images import draw, write_classes, write_image
+from hwrt.vision.results import Segmentation
 from hwrt.vision.video import VideoWriter
 
 __all__ = ["Saving", "targets_of"]
 
 
-def targets_of(sources: Sequence[Source], folder: Path) -> dict[Source, Path]:
+def targets_of(
+    sources: Sequence[Source], folder: Path, *, as_maps: bool = False
+) -> dict[Source, Path]:
     """Where each source is saved: under its own name, numbered where two share one.
 
+    ``as_maps`` is for images of which the map of classes is saved: a PNG file.
     Raises click.UsageError where a file of that name is there already.
     """
     targets: dict[Source, Path] = {}
     taken: set[str] = set()
     numbers: dict[str, int] = {}
     for source in sources:
-        plain = name = f"{source.stem}{source.saved_suffix}"
+        suffix = ".png" if as_maps and not source.is_video else source.saved_suffix
+        plain = name = f"{source.stem}{suffix}"
         while name in taken:
             numbers[plain] = number = numbers.get(plain, 1) + 1
-            name = f"{source.stem}-{number}{source.saved_suffix}"
+            name = f"{source.stem}-{number}{suffix}"
         taken.add(name)
         targets[source] = folder / name
         _require_free(targets[source])
@@ -58,6 +63,9 @@ class Saving:
         target = self._targets.get(shot.source)
         if target is None:
             return None
+        if isinstance(result, Segmentation) and not shot.source.is_video:
+            write_classes(result.classes, target)
+            return target
         drawn = draw(self._as_rgb(shot.frame), result)
         if not shot.source.is_video:
             write_image(drawn, target)

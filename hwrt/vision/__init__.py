@@ -1,10 +1,11 @@
-"""Pipelines from a frame to detections or classes, and the steps they are made of.
+"""Pipelines from a frame to what is in it, and the steps they are made of.
 
 ``load("yolov8n.onnx")(frame)`` is the main job.  Importing this package needs NumPy alone.
 """
 
 from __future__ import annotations
 
+from hwrt.vision.class_map import argmax_map
 from hwrt.vision.classifier import Classifier
 from hwrt.vision.custom import Custom
 from hwrt.vision.detector import Detector
@@ -13,7 +14,8 @@ from hwrt.vision.loading import load
 from hwrt.vision.postprocess import decode_yolov5, decode_yolov8, nms, top_k
 from hwrt.vision.preprocess import crop, letterbox, resize
 from hwrt.vision.quantization import dequantize, quantize
-from hwrt.vision.results import Classification, Detections
+from hwrt.vision.results import Classification, Detections, Segmentation
+from hwrt.vision.segmenter import Segmenter
 
 __all__ = [
     "Classification",
@@ -22,6 +24,9 @@ __all__ = [
     "Detections",
     "Detector",
     "Geometry",
+    "Segmentation",
+    "Segmenter",
+    "argmax_map",
     "crop",
     "decode_yolov5",
     "decode_yolov8",

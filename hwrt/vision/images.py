@@ -14,12 +14,21 @@ from numpy.typing import NDArray
 
 from hwrt.errors import HwrtError, InputError
 from hwrt.files import write_atomically
-from hwrt.vision.results import Classification, Detections
+from hwrt.vision.results import Classification, Detections, Segmentation
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-__all__ = ["SUFFIXES", "draw", "encode", "read_image", "require_pillow", "write_image"]
+__all__ = [
+    "SUFFIXES",
+    "draw",
+    "encode",
+    "palette",
+    "read_image",
+    "require_pillow",
+    "write_classes",
+    "write_image",
+]
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """What a file in a folder is named to be taken for an image."""
@@ -95,9 +104,17 @@ def _pixels(pillow: Any, path: Path) -> NDArray[np.uint8]:
         return np.array(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)
 
 
-def draw(frame: NDArray[np.uint8], result: Detections | Classification) -> NDArray[np.uint8]:
-    """A copy of the RGB frame with the boxes, or the classes' names, drawn into it."""
+def draw(
+    frame: NDArray[np.uint8], result: Detections | Classification | Segmentation
+) -> NDArray[np.uint8]:
+    """A copy of the RGB frame with what was found drawn into it.
+
+    Boxes, or the classes' names; of a Segmentation, the colours of its classes laid over it.
+    """
     pillow = _pillow()
+    if isinstance(result, Segmentation):
+        colours = palette()[result.classes]
+        return (frame >> 1) + (colours >> 1)
     from PIL import ImageDraw, ImageFont
 
     image = pillow.fromarray(np.ascontiguousarray(frame))
@@ -117,7 +134,38 @@ def write_image(frame: NDArray[np.uint8], path: Path) -> None:
 
     Raises InputError for a suffix that names no format, HwrtError where writing fails.
     """
-    data = encode(frame, path)
+    _write(encode(frame, path), path)
+
+
+def write_classes(classes: NDArray[np.uint8], path: Path) -> None:
+    """Write the map (H, W) as a PNG file whose pixels are the classes, shown in their colours.
+
+    Whole or not at all; raises HwrtError where writing fails.
+    """
+    pillow = _pillow()
+    image = pillow.fromarray(np.ascontiguousarray(classes))
+    image.putpalette(palette().tobytes())
+    memory = io.BytesIO()
+    image.save(memory, format="PNG")
+    _write(memory.getvalue(), path)
+
+
+def palette() -> NDArray[np.uint8]:
+    """The colour of each class, RGB (256, 3), as in the files of PASCAL VOC: that of 0 is black.
+
+    Bit i of a class's three lowest ones, and of those above them, is bit 7, 6, ... of red, green
+    and blue.  http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
+    """
+    numbers = np.arange(256)
+    colours = np.zeros((256, 3), np.uint8)
+    for step in range(3):
+        for channel in range(3):
+            bit = (numbers >> (3 * step + channel)) & 1
+            colours[:, channel] |= (bit << (7 - step)).astype(np.uint8)
+    return colours
+
+
+def _write(data: bytes, path: Path) -> None:
     try:
         write_atomically(path, data)
     except OSError as exc:

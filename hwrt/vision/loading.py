@@ -18,6 +18,7 @@ from hwrt.vision.model_input import Preprocess
 from hwrt.vision.postprocess import check_k, check_thresholds
 from hwrt.vision.preprocess import Levels
 from hwrt.vision.scalars import whole_number
+from hwrt.vision.segmenter import Segmenter, check_map
 from hwrt.vision.settings import Settings, Shape, image_shape, resolve
 
 __all__ = ["load"]
@@ -48,7 +49,7 @@ def load(
     preprocess: Preprocess | None = None,
     postprocess: Postprocess | None = None,
     **load_arguments: Any,
-) -> Detector | Classifier | Custom:
+) -> Detector | Classifier | Segmenter | Custom:
     """A pipeline over ``hwrt.load(model, **load_arguments)``.
 
     frames:  the channel order of the frames it is to be given: "rgb", "bgr" or "gray".
@@ -67,8 +68,9 @@ def load(
     preprocess(frame, out): takes the place of resize, mean, std and colour.  It fills ``out``, all
              of it: the frame's part of the model's input, without the batch, in its dtype and
              shape; it holds an earlier frame's numbers.  It may return the Geometry of the frame in
-             the input, without which a detector's boxes stay in the input's pixels.  The frame is
-             any array that the pipeline is given.  Neither array may be kept.
+             the input, without which a detector's boxes stay in the input's pixels, and a
+             segmenter's classes in those of the output.  The frame is any array that the pipeline
+             is given.  Neither array may be kept.
     postprocess(outputs): takes the place of task and labels, and has load return a Custom pipeline,
              whose results are what it returns.  ``outputs`` maps each output's name to its array,
              for one frame: the first dimension is 1, where a batch ran.  They are the model's
@@ -111,6 +113,9 @@ def load(
         own_postprocess=postprocess is not None,
     )
     check_frames(frames, None if preprocess else settings)
+    segments = postprocess is None and settings.task == "segment"
+    if segments:
+        check_map(info.outputs, settings, own_preprocess=preprocess is not None)
     load_arguments["shapes"] = _shapes_of_size(info, given_shapes, settings, batch)
     session = loading.load(model, **load_arguments)
     threads = load_arguments.get("threads") or allowed_threads()
@@ -120,6 +125,8 @@ def load(
             return Custom(session, settings, postprocess=postprocess, **own)
         if settings.task == "classify":
             return Classifier(session, settings, top=top, **own)
+        if segments:
+            return Segmenter(session, settings, **own)
         own |= {"conf": conf, "iou": iou, "max_det": max_det, "class_agnostic": class_agnostic}
         return Detector(session, settings, **own)
     except BaseException:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Classification", "Detections"]
+__all__ = ["Classification", "Detections", "Segmentation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,32 @@ class Classification:
         """One mapping a class: ``class``, ``label``, ``score``; see ``_finite``."""
         rows = zip(self.classes.tolist(), self.labels, _finite(self.scores), strict=True)
         return [{"class": number, "label": label, "score": score} for number, label, score in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The class of each pixel of one frame; the array belongs to the caller."""
+
+    classes: NDArray[np.uint8]
+    """(H, W), in the frame's size."""
+    labels: tuple[str, ...]
+    """The name of each class, from 0 on."""
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One mapping a class that is there, the largest first: ``class``, ``label``, ``share``.
+
+        ``share`` is the part of all pixels, 0..1.  A class without a label is called by its number.
+        """
+        counts = np.bincount(self.classes.ravel(), minlength=1)
+        order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+        return [
+            {
+                "class": number,
+                "label": self.labels[number] if number < len(self.labels) else str(number),
+                "share": int(counts[number]) / self.classes.size,
+            }
+            for number in order.tolist()
+        ]
 
 
 def _finite(scores: NDArray[np.float32]) -> list[float | None]:

@@ -31,7 +31,7 @@ from hwrt.vision.sidecar import read_sidecar, sidecar_path
 
 __all__ = ["Settings", "image_shape", "resolve", "write_template"]
 
-_SERVED = ("classify", "detect")
+_SERVED = ("classify", "detect", "segment")
 _REQUIRED = ("task", "labels", "colour", "mean", "std", "resize", "size", "layout")
 _DEFAULTS: Mapping[str, Any] = {
     "colour": "rgb",
@@ -52,7 +52,8 @@ class Settings:
     """How frames become a model's input, and what its output means."""
 
     task: str
-    """"classify" or "detect"; what the model says, or "custom", with a postprocess of one's own."""
+    """"classify", "detect" or "segment"; with a postprocess of one's own what the model says, or
+    "custom"."""
     labels: tuple[str, ...]
     """The name of each class; may be empty with a postprocess of one's own."""
     colour: str
@@ -250,13 +251,13 @@ def _refuse_unserved(task: str | None, info: ModelInfo) -> None:
     if task is not None and task not in _SERVED:
         raise UnsupportedModel(
             f"{info.path} is for the task {task!r}, which this version has no pipeline for",
-            hint=f"pipelines serve {' and '.join(_SERVED)}; hwrt.load runs any model",
+            hint=f"pipelines serve {', '.join(_SERVED)}; hwrt.load runs any model",
         )
 
 
 # How the command line gives each setting; mean and std are levels of 0 to 255.
 _EXAMPLES = {
-    "task": "--task classify|detect",
+    "task": "--task classify|detect|segment",
     "labels": "--labels FILE",
     "mean": "--mean 127.5",
     "std": "--std 127.5",

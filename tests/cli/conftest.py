@@ -18,11 +18,11 @@ DETECTOR = {"author": "Ultralytics", "task": "detect", "names": "{0: 'cat', 1: '
 
 
 class SeeingRequest(Request):
-    """Answers a box over the middle of each image, or two classes."""
+    """Answers a box over the middle of each image, two classes, or the second one at the right."""
 
     def __init__(self, session: FakeSession) -> None:
         self.outputs = {}
-        self._detects = session.outputs[0].shape[1] == 6
+        self._shape = session.outputs[0].shape
         self.resize({"images": (1, 3, 8, 8)})
 
     def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -32,8 +32,12 @@ class SeeingRequest(Request):
         self.outputs = {"out": self.answer(len(self.inputs["images"]))}
 
     def answer(self, count: int) -> np.ndarray:
-        row = [[4.0], [4.0], [4.0], [4.0], [0.25], [0.75]]
-        return np.array([row if self._detects else [0.25, 0.75]] * count, dtype=np.float32)
+        row: Any = [0.25, 0.75]
+        if self._shape[1] == 6:
+            row = [[4.0], [4.0], [4.0], [4.0], [0.25], [0.75]]
+        elif len(self._shape) == 4:
+            row = [[[0, 0, 0, 0]] * 4, [[-1, -1, -1, 1]] * 4]
+        return np.array([row] * count, dtype=np.float32)
 
 
 class FakeLoan:
@@ -64,19 +68,20 @@ class FakeSession:
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The arguments of each call of hwrt.load; the model is named detector or classifier."""
+    """The arguments of each call of hwrt.load; the model is named for its task."""
     calls: list[dict[str, Any]] = []
 
     def inspect(model: str, *, cache: bool = True) -> ModelInfo:
-        detects = model == "detector.onnx"
+        output = {"detector.onnx": (None, 6, 1), "segmenter.onnx": (None, 2, 4, 4)}
+        described = {"detector.onnx": DETECTOR, "segmenter.onnx": {**DETECTOR, "task": "segment"}}
         return ModelInfo(
             path=Path(model),
             format="onnx",
             sha256="",
             size_bytes=0,
             inputs=(TensorSpec("images", FLOAT, (None, 3, 8, 8)),),
-            outputs=(TensorSpec("out", FLOAT, (None, 6, 1) if detects else (None, 2)),),
-            metadata=DETECTOR if detects else {},
+            outputs=(TensorSpec("out", FLOAT, output.get(model, (None, 2))),),
+            metadata=described.get(model, {}),
         )
 
     def load(model: str, **arguments: Any) -> FakeSession:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from hwrt.errors import HwrtError, InputError
-from hwrt.vision import Classification, Detections
-from hwrt.vision.images import draw, read_image, write_image
+from hwrt.vision import Classification, Detections, Segmentation
+from hwrt.vision.images import draw, read_image, write_classes, write_image
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
@@ -227,3 +227,31 @@ def test_nothing_found_leaves_the_frame_as_it_is() -> None:
     )
 
     np.testing.assert_array_equal(FRAME, draw(FRAME, none))
+
+
+def test_the_colours_of_classes_are_laid_over_a_copy() -> None:
+    found = Segmentation(classes=np.array([[0, 1, 255]], np.uint8), labels=("floor", "cat"))
+    frame = np.full((1, 3, 3), 200, np.uint8)
+
+    drawn = draw(frame, found)
+
+    assert [[100, 100, 100], [164, 100, 100], [212, 212, 196]] == drawn[0].tolist()
+    assert (frame == 200).all()
+
+
+def test_classes_are_the_pixels_of_the_file(tmp_path: Path) -> None:
+    classes = np.arange(256, dtype=np.uint8).reshape(8, 32)
+
+    write_classes(classes[:, ::2], tmp_path / "map.png")
+
+    with Image.open(tmp_path / "map.png") as image:
+        assert "P" == image.mode
+        np.testing.assert_array_equal(np.asarray(image), classes[:, ::2])
+        assert [224, 224, 192] == image.getpalette()[-3:]
+
+
+def test_a_map_that_can_not_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(HwrtError, match="can not be written"):
+        write_classes(np.zeros((2, 2), np.uint8), tmp_path / "file" / "map.png")

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from hwrt.vision import Classification, Detections
+from hwrt.vision import Classification, Detections, Segmentation
 
 
 def test_detections_are_as_many_as_their_scores_and_become_json() -> None:
@@ -31,5 +31,19 @@ def test_a_classification_is_as_long_as_its_classes_and_becomes_json() -> None:
     expected = [
         {"class": 1, "label": "dog", "score": 0.75},
         {"class": 0, "label": "cat", "score": 0.25},
+    ]
+    assert expected == json.loads(json.dumps(found.to_json()))
+
+
+def test_a_segmentation_becomes_json_of_the_shares_largest_first() -> None:
+    found = Segmentation(
+        classes=np.array([[2, 2, 0, 7], [2, 2, 2, 0]], dtype=np.uint8),
+        labels=("floor", "cat", "dog"),
+    )
+
+    expected = [
+        {"class": 2, "label": "dog", "share": 0.625},
+        {"class": 0, "label": "floor", "share": 0.25},
+        {"class": 7, "label": "7", "share": 0.125},
     ]
     assert expected == json.loads(json.dumps(found.to_json()))
