@@ -25,6 +25,7 @@ __all__ = [
     "nearest_rank",
     "percentile",
     "samples_needed",
+    "surely_above",
 ]
 
 
@@ -101,6 +102,17 @@ def median_interval(samples_s: Samples, *, confidence: float = 0.95) -> tuple[fl
         return None
     ordered = np.sort(np.asarray(samples_s, dtype=np.float64))
     return float(ordered[outside]), float(ordered[-1 - outside])
+
+
+def surely_above(samples_s: Samples, q: float, limit_s: float, *, confidence: float = 0.99) -> bool:
+    """True where the true q-quantile exceeds the limit with ``confidence``: too many samples do."""
+    _check_share("q", q)
+    _check_confidence(confidence)
+    n = len(samples_s)
+    above = int(np.count_nonzero(np.asarray(samples_s, dtype=np.float64) > limit_s))
+    if above <= n * (1.0 - q):
+        return False
+    return 1.0 - _share_above(n, above - 1, q) <= 1.0 - confidence
 
 
 def _share_above(n: int, above: int, q: float) -> float:

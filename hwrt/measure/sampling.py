@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from hwrt.errors import InputError
 from hwrt.measure.clock import Clock, now_ns
 
-__all__ = ["sample"]
+__all__ = ["best_in_flight", "sample", "sample_in_flight"]
 
 Call = Callable[[], object]
+# What more requests in flight must gain to be worth their memory.
+_WORTH = 1.03
 
 
 def sample(
@@ -50,3 +54,63 @@ def sample(
         if end >= deadline or (timed_ns >= wanted_ns and len(times) >= min_samples):
             break
     return [ns / 1e9 for ns in times]
+
+
+def sample_in_flight(
+    lines: Sequence[Sequence[Call]], *, seconds: float, clock: Clock = now_ns
+) -> tuple[list[float], float]:
+    """Time runs of several requests at once: (the seconds of each run, runs that end in a second).
+
+    Each line holds the calls of one request, which one thread makes in turn until ``seconds`` of
+    wall time have passed, once at the least.  The rate is the sum of the lines' own: while the
+    last one ends its run the others stand still, which would count against all.
+    """
+    if not lines or not all(lines):
+        raise InputError("there is no call to time", hint="give at least one for each request")
+    ready = threading.Barrier(len(lines))
+
+    def run(calls: Sequence[Call]) -> tuple[list[int], int]:
+        times: list[int] = []
+        ready.wait()
+        begin = start = clock()
+        for call in itertools.cycle(calls):
+            call()
+            end = clock()
+            times.append(end - start)
+            start = end
+            if end - begin >= seconds * 1e9:
+                break
+        return times, start - begin
+
+    if len(lines) == 1:
+        found = [run(lines[0])]
+    else:
+        with ThreadPoolExecutor(len(lines)) as pool:
+            found = list(pool.map(run, lines))
+    rate = sum(len(times) / max(spent, 1) for times, spent in found) * 1e9
+    return [ns / 1e9 for times, _ in found for ns in times], rate
+
+
+def best_in_flight(
+    lines: Sequence[Sequence[Call]],
+    counts: Sequence[int],
+    *,
+    seconds: float,
+    passes: int = 3,
+    clock: Clock = now_ns,
+) -> int:
+    """With how many of the lines at once most runs end in a second.
+
+    The counts take turns in ``passes`` windows of ``seconds``; the best window of each counts,
+    which a burst of load does not touch.  More in flight must gain 3 % over fewer.
+    """
+    rates = dict.fromkeys(sorted(counts), 0.0)
+    for _ in range(passes):
+        for count in rates:
+            _, rate = sample_in_flight(lines[:count], seconds=seconds, clock=clock)
+            rates[count] = max(rates[count], rate)
+    best = min(rates)
+    for count, rate in rates.items():
+        if rate > rates[best] * _WORTH:
+            best = count
+    return best

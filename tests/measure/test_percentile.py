@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from hwrt.errors import InputError
-from hwrt.measure.percentile import median_interval, nearest_rank, percentile, samples_needed
+from hwrt.measure.percentile import (
+    median_interval,
+    nearest_rank,
+    percentile,
+    samples_needed,
+    surely_above,
+)
 
 # docs: BENCHMARKING's table of the smallest sample counts at 99 % confidence.
 TABLE = [
@@ -151,3 +157,25 @@ def test_the_interval_covers_the_true_median_as_often_as_promised():
     covered = np.mean((intervals[:, 0] <= np.log(2)) & (np.log(2) <= intervals[:, 1]))
 
     assert covered >= 0.94  # 0.95 less three standard errors of 4000 trials
+
+
+def test_two_of_ten_above_a_limit_show_that_the_p99_is():
+    assert surely_above([1.0] * 8 + [9.0] * 2, 0.99, 2.0)
+
+
+def test_one_of_ten_above_a_limit_may_be_chance():
+    assert not surely_above([1.0] * 9 + [9.0], 0.99, 2.0)
+
+
+@pytest.mark.parametrize("above", range(1, 15))
+def test_what_is_surely_above_is_what_chance_hardly_gives(above):
+    n, q = 400, 0.99
+    by_chance = sum(comb(n, k) * (1 - q) ** k * q ** (n - k) for k in range(above, n + 1))
+
+    samples = [1.0] * (n - above) + [9.0] * above
+
+    assert surely_above(samples, q, 2.0) == (by_chance <= 0.01)
+
+
+def test_no_sample_shows_nothing():
+    assert not surely_above([], 0.99, 2.0)
