@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import letterbox_cases
+import map_cases
 import vector_cases
 import yolo_cases
 from floor import Floor
@@ -37,6 +38,7 @@ def main() -> int:
         "letterbox and resize": letterbox_cases.cases(floor),
         "YOLOv8 decode and NMS": yolo_cases.cases(floor),
         "vectors": vector_cases.cases(floor),
+        "maps of scores": map_cases.cases(floor),
     }
     tuned = "GLIBC_TUNABLES" in os.environ or "MALLOC_TOP_PAD_" in os.environ
     print(f"{kernels.active()}; malloc {'tuned' if tuned else 'as it is'}")
