@@ -152,7 +152,10 @@ class Backend(ABC):
         """
 
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
-        """(optional) Options worth measuring on this device, the default ones first."""
+        """(optional) Options worth measuring on this device, the default ones first.
+
+        A dozen at the most: each is compiled, judged and timed.
+        """
         return (Options(precision="f32", threads=limits.threads),)
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:

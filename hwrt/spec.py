@@ -267,10 +267,15 @@ class Options(Mapping[str, OptionValue]):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a candidate may use: CPU threads, and bytes of memory where that is bounded."""
+    """What a candidate may use: CPU threads, and bytes of memory where that is bounded.
+
+    ``objective`` is what it is measured by, so that only candidates are named that may serve that:
+    "latency" and "p99" (one request at a time), "throughput" (several at once), "memory".
+    """
 
     threads: int
     memory_bytes: int | None = None
+    objective: str = "latency"
 
 
 @dataclass(frozen=True)

@@ -125,12 +125,21 @@ class LiteRt(Backend):
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
         """XNNPACK, then on the CPU LiteRT's own kernels, which win on some operators.
 
-        Both compute a model as its file states it, so a quantised one names no precision.
+        Each with all threads and with one, which wins where operators are too small to be shared
+        out, and XNNPACK with half of them.  Both compute a model as its file states it, so a
+        quantised one names no precision.
         """
         stated = {} if model.quantized else {"precision": "f32"}
-        yield Options(stated, threads=limits.threads)
-        if device.kind == "cpu":
-            yield Options(stated, threads=limits.threads, kernels="builtin")
+        most = limits.threads
+        yield Options(stated, threads=most)
+        if device.kind != "cpu":
+            return
+        for threads in dict.fromkeys((most, 1)):
+            if threads != most:
+                yield Options(stated, threads=threads)
+            yield Options(stated, threads=threads, kernels="builtin")
+        if most >= 4:
+            yield Options(stated, threads=most // 2)
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:
         """One thread; a float file without XNNPACK, a quantised one as it runs by default.

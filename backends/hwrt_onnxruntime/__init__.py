@@ -19,6 +19,7 @@ from hwrt.backend import (
     Finding,
     HwrtError,
     InputError,
+    Limits,
     ModelError,
     ModelInfo,
     Options,
@@ -47,7 +48,7 @@ _LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
-_KNOWN = frozenset({"precision", "threads", "spinning", "graph_optimization"})
+_KNOWN = frozenset({"precision", "threads", "spinning", "graph_optimization", "arena"})
 # In the names of operators that compute in integers, of ONNX and of onnxruntime's own domain.
 _INTEGER_WORDS = ("QLinear", "Integer", "MatMulNBits", "DynamicQuantizeMatMul", "QuantizeLSTM")
 # An optimised model is one protobuf; those end at 2 GiB.
@@ -58,8 +59,9 @@ class OnnxRuntime(Backend):
     """ONNX Runtime.
 
     Options beside hwrt's own: ``spinning`` (bool, default True: idle threads poll for work about
-    50 ms after a run, which is faster and burns CPU) and ``graph_optimization`` ("disable",
-    "basic", "extended", "all"; default "all").
+    50 ms after a run, which is faster and burns CPU), ``graph_optimization`` ("disable", "basic",
+    "extended", "all"; default "all") and ``arena`` (bool, default True: freed memory is kept for
+    the next run; without it a run takes longer and the process less).
     """
 
     name: ClassVar[str] = "onnxruntime"
@@ -116,6 +118,31 @@ class OnnxRuntime(Backend):
             return OnnxRuntimeModel(session, model, fixed, artefact, _precision(model, options))
         except Exception as exc:  # noqa: BLE001 - onnxruntime's exceptions share no other base
             raise_load_fault(exc, model.path)
+
+    def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
+        """All threads, then what can beat that: no spinning, fewer threads, another layout.
+
+        Spinning threads lose where another process wants the CPUs, and several threads where an
+        operator is too small to be shared out.  "extended" leaves out the rewriting to blocked
+        layouts, which does not pay for every network; "basic" also the kernels for quantised
+        operators, which are slower than floats on some CPUs.
+        """
+        if device.kind != "cpu":
+            return
+        most = limits.threads
+        counts = [most, *([most // 2] if most >= 4 else []), *([1] if most > 1 else [])]
+        first = Options(precision="f32", threads=most)
+        yield first
+        for count in counts[1:]:
+            yield Options(first, threads=count)
+        if most > 1:
+            yield Options(first, spinning=False)
+        for count in dict.fromkeys((most, 1)):
+            yield Options(first, threads=count, graph_optimization="extended")
+            if limits.objective == "memory":
+                yield Options(first, threads=count, arena=False)
+        if model.quantized:
+            yield Options(first, graph_optimization="basic")
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:
         """One thread and basic optimisations only: the plainest run there is."""
@@ -256,8 +283,9 @@ def _check(options: Options, device: Device) -> None:
         raise InputError(
             f"graph_optimization is {level!r}", hint=f"it is one of {', '.join(_LEVELS)}"
         )
-    if not isinstance(options.get("spinning", True), bool):
-        raise InputError(f"spinning is {options['spinning']!r}", hint="give True or False")
+    for key in ("spinning", "arena"):
+        if not isinstance(options.get(key, True), bool):
+            raise InputError(f"{key} is {options[key]!r}", hint="give True or False")
 
 
 def _session_options(ort: Any, options: Options) -> Any:
@@ -267,6 +295,7 @@ def _session_options(ort: Any, options: Options) -> Any:
     settings.inter_op_num_threads = 1
     level = _LEVELS[str(options.get("graph_optimization", "all"))]
     settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+    settings.enable_cpu_mem_arena = bool(options.get("arena", True))
     spinning = "1" if options.get("spinning", True) else "0"
     settings.add_session_config_entry("session.intra_op.allow_spinning", spinning)
     # Unknown entries are ignored by versions that have no such record.

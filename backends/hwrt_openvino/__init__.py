@@ -49,6 +49,7 @@ from hwrt_openvino.preprocess import fuse
 from hwrt_openvino.reading import read_network
 from hwrt_openvino.request import OpenVinoRequest
 from hwrt_openvino.running import loses_errors, operator_kind
+from hwrt_openvino.search_space import search_space
 
 _LOG = logging.getLogger("hwrt")
 _NOT_RUN = ("Input", "Output", "Const")
@@ -143,18 +144,20 @@ class OpenVino(Backend):
         return made
 
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
-        """The f32 default, then the reduced precisions that the device computes itself."""
+        """The f32 default, then the reduced precisions that the device computes itself.
+
+        Each with the threads and streams that may serve the objective.
+        """
         core = _core()
         try:
             name = _vendor_name(core, device)
             precisions = built_precisions(core, name)
+            properties = core.get_property(name, "SUPPORTED_PROPERTIES")
         except RuntimeError as exc:
             raise_translated(exc, f"openvino does not tell what {device} computes")
-        threads = {"threads": limits.threads} if device.kind == "cpu" else {}
-        for precision in precisions:
-            yield Options(threads, precision=precision)
-            if precision == "f32" and has_integer_form(model):
-                yield Options(threads, precision="int8")
+        if "f32" in precisions and has_integer_form(model):
+            precisions.insert(precisions.index("f32") + 1, "int8")
+        return search_space(device, limits, precisions, properties)
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:
         """One f32 stream with one thread on the CPU; no GPU or NPU is fit to judge."""

@@ -113,7 +113,10 @@ def test_candidates_are_with_and_without_xnnpack(tmp_path: Path, make: type[Mode
     candidates = list(LiteRt().candidates(model, CPU, Limits(threads=2)))
     made = [LiteRt().compile(model, CPU, options=options) for options in candidates]
 
-    assert [options.get("kernels") for options in candidates] == [None, "builtin"]
+    assert [(options.get("kernels"), options.threads) for options in candidates] == [
+        *((None, 2), ("builtin", 2)),
+        *((None, 1), ("builtin", 1)),
+    ]
     assert {each.precision for each in made} == {"int8" if model.quantized else "f32"}
     # hwrt tries these where the model is wanted as its file states it.
     assert {options.precision for options in candidates} == {None if model.quantized else "f32"}

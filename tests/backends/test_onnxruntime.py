@@ -19,13 +19,14 @@ from hwrt.backend import (
     CompiledModel,
     Device,
     InputError,
+    Limits,
     ModelInfo,
     Options,
     Range,
     UnsupportedModel,
 )
 from hwrt.model import read
-from hwrt.testing import BackendConformance, Graph, graphs, node, tensor
+from hwrt.testing import BackendConformance, Graph, graphs, node, tensor, write_onnx
 from hwrt.testing.checking import Compile, check, check_request, noise
 from hwrt_onnxruntime import OnnxRuntime, diagnosis
 from hwrt_onnxruntime.diagnosis import findings
@@ -383,3 +384,69 @@ def test_onnxruntime_that_takes_no_raw_memory_refuses_bfloat16(
 
     with pytest.raises(UnsupportedModel, match=r"bfloat16 .*'x'.*--upgrade onnxruntime"):
         compile_foreign(model)
+
+
+def offered(tmp_path: Path, limits: Limits, *, quantized: bool = False) -> list[dict[str, Any]]:
+    """What the candidates differ in from plain f32."""
+    path = write_onnx(graphs.relu(), tmp_path / "model.onnx")
+    model = dataclasses.replace(read(path), quantized=quantized)
+    found = [dict(options) for options in OnnxRuntime().candidates(model, Device("cpu"), limits)]
+    assert all(options.pop("precision") == "f32" for options in found)
+    return found
+
+
+def test_the_default_is_the_first_candidate(tmp_path: Path) -> None:
+    assert offered(tmp_path, Limits(threads=4))[0] == {"threads": 4}
+
+
+def test_with_one_thread_only_the_graph_can_differ(tmp_path: Path) -> None:
+    assert offered(tmp_path, Limits(threads=1)) == [
+        {"threads": 1},
+        {"threads": 1, "graph_optimization": "extended"},
+    ]
+
+
+def test_with_two_threads_spinning_and_one_thread_are_tried(tmp_path: Path) -> None:
+    assert offered(tmp_path, Limits(threads=2)) == [
+        {"threads": 2},
+        {"threads": 1},
+        {"threads": 2, "spinning": False},
+        {"threads": 2, "graph_optimization": "extended"},
+        {"threads": 1, "graph_optimization": "extended"},
+    ]
+
+
+def test_for_memory_runs_without_an_arena_are_tried(tmp_path: Path) -> None:
+    found = offered(tmp_path, Limits(threads=1, objective="memory"))
+
+    assert {"threads": 1, "arena": False} in found
+
+
+def test_quantised_models_are_tried_in_floats_too(tmp_path: Path) -> None:
+    found = offered(tmp_path, Limits(threads=1), quantized=True)
+
+    assert {"threads": 1, "graph_optimization": "basic"} in found
+
+
+@pytest.mark.parametrize("objective", ["latency", "p99", "throughput", "memory"])
+def test_there_are_a_dozen_candidates_at_the_most(tmp_path: Path, objective: str) -> None:
+    found = offered(tmp_path, Limits(16, objective=objective), quantized=True)
+
+    assert len(found) <= 12
+    assert len({tuple(sorted(options.items())) for options in found}) == len(found)
+
+
+def test_every_candidate_compiles_and_runs(tmp_path: Path) -> None:
+    model = read(write_onnx(graphs.relu(), tmp_path / "model.onnx"))
+    feeds = {"x": noise((4,))}
+    limits = Limits(2, objective="memory")
+    answers = [
+        OnnxRuntime()
+        .compile(model, Device("cpu"), options=options)
+        .create_request({"x": (4,)})
+        .infer(feeds)["y"]
+        for options in OnnxRuntime().candidates(model, Device("cpu"), limits)
+    ]
+
+    assert len(answers) > 5
+    assert all(np.array_equal(answer, answers[0]) for answer in answers)
