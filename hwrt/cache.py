@@ -29,6 +29,7 @@ _UNFINISHED = f"(-{owners.TOKEN})?"  # what a killed write leaves, see hwrt.file
 _NAMES = {
     kind: re.compile(name)
     for kind, name in {
+        "checked": rf"\.?[0-9a-f]{{32}}{_UNFINISHED}\.json",
         "compiled": r"[0-9a-f]{32}",
         "memo": rf"\.?model-[0-9a-f]{{32}}{_UNFINISHED}\.json",
         "models": rf"\.?[0-9a-f]{{64}}{_UNFINISHED}\.onnx",

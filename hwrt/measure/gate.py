@@ -97,8 +97,20 @@ class AccuracyGate:
             return self.builtin != "f32"
         return self.metric != "relative_l2" or self.reference is not None
 
-    def check_count(self, samples: int) -> None:
-        """Raise InputError unless there is a label, and a reference, for each sample."""
+    def check_samples(self, samples: int | None) -> None:
+        """Raise InputError where this many samples (None: random numbers) can not be judged.
+
+        What is asked may need samples, and each sample a label or a reference.
+        """
+        if samples is None:
+            if self.needs_samples:
+                told = "an AccuracyGate" if self.builtin is None else repr(self.builtin)
+                raise InputError(
+                    f"accuracy is {told} and there are no samples",
+                    hint="give samples= (feeds, or a folder of them or of images): random numbers "
+                    "do not show whether answers are kept",
+                )
+            return
         for name, values in (("labels", self.labels), ("reference", self.reference)):
             if values is not None and len(values) < samples:
                 raise InputError(

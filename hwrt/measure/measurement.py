@@ -71,7 +71,8 @@ class Measurement:
     ``samples_s`` are seconds in the order they were taken, and empty unless ``status`` is ``ok``:
     a wrong candidate has no latency.  ``precision`` and ``placement`` are what was built.
     ``peak_rss_bytes`` is the most memory its process held resident.  ``artefact_sha256`` names the
-    compiled file that was tried, where the backend has one.
+    compiled file that was tried, where the backend has one.  ``judgement`` tells by
+    what its outputs were judged and how much that shows; None where nothing judged them.
     """
 
     candidate: Candidate
@@ -85,6 +86,7 @@ class Measurement:
     warm_up: WarmUp | None = None
     peak_rss_bytes: int | None = None
     artefact_sha256: str | None = None
+    judgement: Judgement | None = None
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
@@ -121,6 +123,7 @@ class Measurement:
             "warm_up": self.warm_up and self.warm_up.to_json(),
             "peak_rss_bytes": self.peak_rss_bytes,
             "artefact_sha256": self.artefact_sha256,
+            "judgement": self.judgement and self.judgement.to_json(),
         }
 
     @classmethod
@@ -148,6 +151,7 @@ def _candidate(document: Mapping[str, Any]) -> Candidate:
 
 def _measurement(document: Mapping[str, Any]) -> Measurement:
     placement, warm_up = document["placement"], document["warm_up"]
+    judgement = document.get("judgement")
     return Measurement(
         candidate=_candidate(document),
         status=document["status"],
@@ -161,6 +165,7 @@ def _measurement(document: Mapping[str, Any]) -> Measurement:
         cold=Cold(**document["cold"]),
         warm_up=None if warm_up is None else WarmUp.from_json(warm_up),
         peak_rss_bytes=document["peak_rss_bytes"],
+        judgement=None if judgement is None else Judgement.from_json(judgement),
         artefact_sha256=document.get("artefact_sha256"),
     )
 

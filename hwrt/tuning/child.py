@@ -27,6 +27,7 @@ from hwrt.measure.sampling import sample
 from hwrt.measure.warm_up import warm_up
 from hwrt.model import memo
 from hwrt.spec import Device, Limits, ModelInfo, Options
+from hwrt.tuning import onnx_reference
 from hwrt.tuning.feeds import read_feeds, write_arrays
 from hwrt.tuning.shapes import shapes_from_json
 
@@ -191,6 +192,7 @@ def _reply(candidate: Candidate, message: Mapping[str, Any]) -> dict[str, Any]:
         "answer": candidate.answer,
         "warm_up": candidate.warm_up,
         "sample": candidate.sample,
+        "evaluate": onnx_reference.evaluated,
     }
     try:
         return {"ok": operations[message["op"]](message)}

@@ -30,7 +30,7 @@ def key_of(info: ModelInfo, wish: Wish, feeds: Sequence[Mapping[str, Array]] | N
         hwrt=hwrt.__version__,
         stamps=stamps,
         objective=wish.objective,
-        accuracy=wish.accuracy,
+        accuracy=wish.gate.name or "a function without key",
         shapes=shapes_to_json(wish.shapes),
         threads=wish.threads,
         backends=wish.backends,

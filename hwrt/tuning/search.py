@@ -110,7 +110,7 @@ def _ask(name: str, model: ModelInfo, wish: Wish, result: Search) -> None:
     result.stamps[name] = answer["stamp"]
     before = len(result.candidates)
     for described in answer["devices"]:
-        _add(name, answer["stamp"], described, wish, wanted, result)
+        _add(name, answer["stamp"], described, wish, wanted, result, model.quantized)
     if len(result.candidates) > before:
         result.candidates[before].child = child
         return
@@ -128,6 +128,7 @@ def _add(
     wish: Wish,
     wanted: bool,
     result: Search,
+    quantized: bool = False,
 ) -> None:
     device = Device(**described["device"])
     if described["reference"] is not None:
@@ -138,14 +139,25 @@ def _add(
     all_options = [Options(options) for options in described["candidates"]]
     if not all_options:
         result.dropped[f"{name} {device.id}"] = "it names no candidate for this model"
-    for options in all_options if wish.every_candidate else _as_stated(all_options):
+    admitted = all_options if _admits_all(wish) else _as_stated(all_options, quantized)
+    if all_options and not admitted:
+        others = ", ".join(dict.fromkeys(str(options.precision) for options in all_options))
+        result.dropped[f"{name} {device.id}"] = (
+            f"it does not compute the model as its file states it, but in {others}: "
+            "accuracy='relaxed' with samples= admits that"
+        )
+    for options in admitted:
         result.candidates.append(Found(Candidate(name, device.id, options), device, stamp))
 
 
-def _as_stated(candidates: list[Options]) -> list[Options]:
-    """Those that compute the model as its file states it; the first where the device has none."""
-    stated = [options for options in candidates if options.precision in (None, "f32")]
-    return stated or candidates[:1]
+def _admits_all(wish: Wish) -> bool:
+    return wish.every_candidate or wish.gate.admits_reduced
+
+
+def _as_stated(candidates: list[Options], quantized: bool) -> list[Options]:
+    """Those that compute the model as its file states it: a quantised one in its own integers."""
+    stated = (None, "f32", "int8") if quantized else (None, "f32")
+    return [options for options in candidates if options.precision in stated]
 
 
 def _wanted(device: Device, wish: Wish) -> bool:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hwrt.backend import Array
 from hwrt.errors import HwrtError
 from hwrt.machine.conditions import Conditions
+from hwrt.measure.judge import Finding
 from hwrt.measure.measurement import Cold, Measurement
-from hwrt.measure.output_error import OutputError, Tolerance, compare, tolerance_of, within, worst
+from hwrt.measure.output_error import Tolerance, tolerance_of
 from hwrt.measure.warm_up import WarmUp
 from hwrt.model import memo
 from hwrt.spec import ModelInfo, Placement
@@ -31,7 +30,10 @@ _RUN_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class Task:
-    """What every trial of one tuning shares."""
+    """What every trial of one tuning shares.
+
+    ``given`` is True where the feeds are the user's samples and not random.
+    """
 
     model: ModelInfo
     wish: Wish
@@ -41,6 +43,7 @@ class Task:
     cache_dir: Path | None
     machine: str
     sets: int
+    given: bool = False
 
     @property
     def tolerance(self) -> Tolerance:
@@ -98,25 +101,17 @@ class Trial:
             return None
         return read_feeds(folder)
 
-    def judge(
-        self,
-        task: Task,
-        outputs: Sequence[Mapping[str, Array]],
-        reference: Sequence[Mapping[str, Array]] | None,
-    ) -> None:
-        """Reject the candidate when its outputs are wrong; without reference only NaN is."""
-        if reference is None:
-            if any(_has_nan(array) for arrays in outputs for array in arrays.values()):
-                self._end("rejected", "there is a NaN in its outputs")
-            return
-        errors = worst(
-            compare(ours, theirs, task.model.outputs)
-            for ours, theirs in zip(outputs, reference, strict=True)
+    def record(self, finding: Finding) -> None:
+        """Keep what the accuracy gate found; reject the candidate where that is a reason to."""
+        self.measurement = dataclasses.replace(
+            self.measurement, output_error=finding.errors, judgement=finding.judgement
         )
-        self._record_error(errors)
-        reason = within(errors, task.tolerance)
-        if reason is not None:
-            self._end("rejected", reason)
+        if finding.reason is not None:
+            self.reject(finding.reason)
+
+    def reject(self, reason: str) -> None:
+        """End the trial: the candidate runs, but its outputs are wrong, or nothing judges them."""
+        self._end("rejected", reason)
 
     def warm_up(self, effort: Effort) -> None:
         """Run until the times settle."""
@@ -181,18 +176,9 @@ class Trial:
             self._end("failed", str(exc))
             return None
 
-    def _record_error(self, errors: Mapping[str, OutputError]) -> None:
-        self.measurement = dataclasses.replace(self.measurement, output_error=errors)
-
     def _end(self, status: Any, reason: str) -> None:
         if self.child is not None:
             self.child.close()
             self.child = None
         self.samples_s.clear()
         self.measurement = dataclasses.replace(self.measurement, status=status, reason=reason)
-
-
-def _has_nan(array: Array) -> bool:
-    # bfloat16 and the like are void to NumPy's kinds, but numbers to its functions.
-    floats = array.dtype.kind in "fc" or "float" in array.dtype.name
-    return floats and bool(np.isnan(array).any())

@@ -19,7 +19,7 @@ from hwrt.owners import OwnedFolder, sweep_folders
 from hwrt.spec import ModelInfo
 from hwrt.tuning.feeds import random_feeds, write_feeds
 from hwrt.tuning.folders import cache_of
-from hwrt.tuning.judging import find_reference
+from hwrt.tuning.judging import Reference, find_reference
 from hwrt.tuning.report import Report, silent
 from hwrt.tuning.rounds import take_rounds
 from hwrt.tuning.search import search
@@ -35,7 +35,7 @@ class Evidence:
     """Every candidate's measurement, and what judged them.
 
     ``spans`` holds, for each, the machine's conditions before and after it was timed; None where
-    it never came to that.
+    it never came to that.  ``reference_check`` says what ``onnx.reference`` makes of the reference.
     """
 
     measurements: tuple[Measurement, ...]
@@ -44,6 +44,7 @@ class Evidence:
     reference: str | None
     unverified: str | None
     spans: tuple[tuple[Conditions, Conditions] | None, ...] = ()
+    reference_check: str | None = None
 
     @property
     def winner(self) -> int | None:
@@ -73,16 +74,18 @@ def measure(
     default), ``feeds`` what to run on (seeded random ones by default).
     Raises NoBackend where there is no candidate at all; one that fails is a measurement.
     """
+    wish.gate.check_samples(None if feeds is None else len(feeds))
     sweep_folders()  # of tuners that were killed
     with OwnedFolder("hwrt-tune-") as folder:
         shapes = typical_shapes(model.inputs, wish.shapes)
         sets = feeds or random_feeds(model.inputs, shapes, count=effort.feeds)
         write_feeds(folder / "feeds", sets)
         found = search(model, wish, lambda text: report(0.0, text), title=title or model.path.name)
-        task = Task(model, wish, effort, folder / "feeds", folder, cache_root, machine, len(sets))
+        paths = (folder / "feeds", folder, cache_root)
+        task = Task(model, wish, effort, *paths, machine, len(sets), given=feeds is not None)
         trials = [Trial(candidate) for candidate in found.candidates]
         try:
-            reference, judge, unverified = find_reference(task, found, report)
+            reference = find_reference(task, found, report)
             for group in _groups(trials):
                 _prepare(task, group, reference, report)
                 before = conditions()
@@ -99,9 +102,10 @@ def measure(
         tuple(trial.measurement for trial in trials),
         found.stamps,
         found.dropped,
-        judge,
-        unverified,
+        reference.made_by,
+        reference.unverified,
         tuple(trial.span for trial in trials),
+        reference.check,
     )
 
 
@@ -115,7 +119,7 @@ def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
 def _prepare(
     task: Task,
     trials: Sequence[Trial],
-    reference: list[dict[str, Array]] | None,
+    reference: Reference,
     report: Report,
 ) -> None:
     for i, trial in enumerate(trials):
@@ -126,7 +130,7 @@ def _prepare(
             trial.fail(str(exc))
         outputs = trial.answer(task, f"outputs-{id(trial)}")
         if outputs is not None:
-            trial.judge(task, outputs, reference)
+            reference.judge(task, trial, outputs)
         trial.warm_up(task.effort)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hwrt.errors import InputError
+from hwrt.measure.gate import AccuracyGate, gate_of
 from hwrt.spec import Shapes
 
 __all__ = ["Effort", "Wish"]
 
 OBJECTIVES = ("latency",)
-ACCURACIES = ("f32",)
 # More than any machine has CPUs; vendors hang while they start a hundred thousand.
 MOST_THREADS = 1024
 
@@ -30,18 +30,24 @@ class Wish:
     device: str | None = None
     shapes: Shapes = field(default_factory=dict)
     objective: str = "latency"
-    accuracy: str = "f32"
+    accuracy: str | AccuracyGate = "f32"
     max_memory_bytes: int | None = None
     every_candidate: bool = False
 
     def __post_init__(self) -> None:
         _one_of("objective", self.objective, OBJECTIVES)
-        _one_of("accuracy", self.accuracy, ACCURACIES)
+        gate_of(self.accuracy)
         whole = isinstance(self.threads, int) and not isinstance(self.threads, bool)
         if not whole or not 1 <= self.threads <= MOST_THREADS:
             raise InputError(
                 f"threads is {self.threads!r}", hint=f"give a whole number from 1 to {MOST_THREADS}"
             )
+
+
+    @property
+    def gate(self) -> AccuracyGate:
+        """What outputs are judged by.  Its ``name`` is part of a plan's key; None: not cached."""
+        return gate_of(self.accuracy)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 from hwrt.benchmark.bench import bench
 from hwrt.benchmark.report import Report
 from hwrt.errors import InputError, NoBackend, SessionError
+from hwrt.tuning import onnx_reference
 from hwrt.tuning.wish import Effort
 
 Install = Callable[..., None]
@@ -62,13 +63,17 @@ def test_a_run_shorter_than_its_preset_is_invalid(install: Install, relu_model: 
     assert any(reason.startswith("too short: ") for reason in result.verdict.reasons)
 
 
-def test_unchecked_outputs_make_a_result_invalid(install: Install, relu_model: Model) -> None:
+def test_unchecked_outputs_make_a_result_invalid(
+    install: Install, relu_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install("Good")
+    monkeypatch.setattr(onnx_reference, "unfit", lambda task: "onnx is not installed")
 
     (result,) = bench(relu_model(), effort=EFFORT).results
 
     assert result.verdict.reasons[0] == (
-        "outputs not checked: no backend here offers a reference for this model"
+        "outputs not checked: no backend here offers a reference for this model; "
+        "onnx is not installed"
     )
 
 

@@ -109,11 +109,16 @@ def test_what_random_numbers_can_show_needs_no_samples() -> None:
 def test_each_sample_needs_a_label() -> None:
     gate = AccuracyGate(metric="top-1", labels=[3, 4])
 
-    gate.check_count(2)
+    gate.check_samples(2)
     with pytest.raises(InputError, match="labels holds 2 for 3 samples"):
-        gate.check_count(3)
+        gate.check_samples(3)
 
 
 def test_each_sample_needs_its_reference() -> None:
     with pytest.raises(InputError, match="reference holds 0 for 1 samples"):
-        AccuracyGate(reference=[]).check_count(1)
+        AccuracyGate(reference=[]).check_samples(1)
+
+
+def test_relaxed_without_samples_is_refused() -> None:
+    with pytest.raises(InputError, match="accuracy is 'relaxed' and there are no samples"):
+        gate_of("relaxed").check_samples(None)

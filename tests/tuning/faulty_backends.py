@@ -263,6 +263,84 @@ class Refuses(Good):
         raise UnsupportedModel("not these numbers")
 
 
+class _Answering:
+    """What an engine of another precision answers."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+
+class Reduced(Good):
+    """It offers bf16 too, which is a hundredth off and keeps the order of all numbers."""
+
+    name = "reduced"
+    api_version = 1
+
+    def candidates(self, model, device, limits):
+        return [Options(precision="f32"), Options(precision="bf16")]
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        reduced = options.precision != "f32"
+        return _Compiled(model, _Answering(self.reduce) if reduced else self)
+
+    def reduce(self, array):
+        return array * np.float32(1.01)
+
+
+class Reverses(Reduced):
+    """Its bf16 says the last of all classes where the first is meant."""
+
+    name = "reverses"
+    api_version = 1
+
+    def reduce(self, array):
+        return array[:, ::-1]
+
+
+class Bf16Only(Reduced):
+    name = "bf16only"
+    api_version = 1
+
+    def candidates(self, model, device, limits):
+        return [Options(precision="bf16")]
+
+
+class WrongJudge(Judge):
+    """A reference that is wrong itself."""
+
+    name = "wrongjudge"
+    api_version = 1
+
+    def answer(self, array):
+        return array * np.float32(1.02)
+
+
+class HalfRandom(Judge):
+    """It runs models of two outputs, of which the second is drawn anew in each run."""
+
+    name = "halfrandom"
+    api_version = 1
+
+    def candidates(self, model, device, limits):
+        return [Options(precision="f32")]
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        return _HalfRandomCompiled(model, self)
+
+
+class _HalfRandomCompiled(_Compiled):
+    def create_request(self, shapes=None):
+        return _HalfRandomRequest(self._model, self._backend)
+
+
+class _HalfRandomRequest(_Request):
+    def run(self):
+        super().run()
+        (array,) = self.inputs.values()
+        drawn = np.random.default_rng().standard_normal(array.shape)
+        self.outputs["drawn"] = drawn.astype(array.dtype)
+
+
 class Foreign(Good):
     """It reads a format that no test's model has."""
 

@@ -19,7 +19,7 @@ PLAIN = {"kernels": "plain"}
     [
         ([STATED, REDUCED, PLAIN], False, [STATED, PLAIN]),
         ([REDUCED, STATED], False, [STATED]),
-        ([REDUCED, {"precision": "f16"}], False, [REDUCED]),
+        ([REDUCED, {"precision": "f16"}], False, []),
         ([STATED, REDUCED], True, [STATED, REDUCED]),
         ([], False, []),
     ],

@@ -10,6 +10,7 @@ import pytest
 
 import hwrt
 from hwrt.model import read
+from hwrt.tuning import onnx_reference
 from hwrt.tuning.tuner import Evidence, measure
 from hwrt.tuning.wish import Effort, Wish
 
@@ -94,13 +95,16 @@ def test_the_slower_of_two_right_candidates_loses_and_is_sampled_less(
 
 
 def test_without_a_reference_the_evidence_is_unverified(
-    install: Install, relu_model: Model
+    install: Install, relu_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("Good", "Nan")
+    monkeypatch.setattr(onnx_reference, "unfit", lambda task: "onnx is not installed")
 
     evidence = tuned(relu_model())
 
-    assert evidence.unverified == "no backend here offers a reference for this model"
+    assert evidence.unverified == (
+        "no backend here offers a reference for this model; onnx is not installed"
+    )
     assert reason(evidence, "nan") == "rejected: there is a NaN in its outputs"
 
 
@@ -126,15 +130,17 @@ def test_a_reference_without_a_finite_number_verifies_nothing(
 
 
 def test_a_reference_that_contradicts_itself_judges_nobody(
-    install: Install, relu_model: Model
+    install: Install, relu_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("Good", "RandomJudge")
+    monkeypatch.setattr(onnx_reference, "unfit", lambda task: "onnx is not installed")
 
     evidence = tuned(relu_model())
 
     assert evidence.winner is not None
     assert evidence.unverified == (
-        "no reference could be run: randomjudge: its outputs differ from one run to the next"
+        "no reference could be run: randomjudge: its outputs differ from one run to the next; "
+        "onnx is not installed"
     )
 
 
@@ -148,9 +154,10 @@ def test_backends_that_are_left_out_are_not_listed(install: Install, relu_model:
 
 
 def test_a_left_out_backend_that_can_not_judge_is_told_where_nothing_judges(
-    install: Install, relu_model: Model
+    install: Install, relu_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("Good", "Foreign", "Stampless")
+    monkeypatch.setattr(onnx_reference, "unfit", lambda task: "onnx is not installed")
 
     evidence = tuned(relu_model(), backends=("good",))
 
