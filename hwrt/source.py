@@ -40,13 +40,16 @@ class Source:
         return self.name if self.name.startswith("zoo:") else self.info.path.name
 
 
-def open_model(source: ModelSource, cache: Cache = True) -> Source:
-    """The model as a file that other processes can read."""
+def open_model(source: ModelSource, cache: Cache = True, *, verify: bool = False) -> Source:
+    """The model as a file that other processes can read.
+
+    With ``verify`` what is remembered of the file is not believed: it is read and hashed.
+    """
     root = cache_folder.folder(cache)
     memo_dir = root / "memo" if root else None
     named = isinstance(source, str) and source.startswith("zoo:")
     if not named and not isinstance(source, bytes | bytearray | memoryview):
-        info = model.read(source, memo_dir=memo_dir)
+        info = model.read(source, memo_dir=memo_dir, verify=verify)
         # The current folder may be another one later.
         return Source(info, root, os.path.abspath(source))  # noqa: PTH100
     temporary = None if root else OwnedFolder("hwrt-model-")
@@ -57,7 +60,8 @@ def open_model(source: ModelSource, cache: Cache = True) -> Source:
         assert isinstance(source, bytes | bytearray | memoryview)
         path = model.write_bytes(bytes(source), folder / "models")
         name = str(path)
-    return Source(model.read(path, memo_dir=memo_dir), root, name, temporary)
+    info = model.read(path, memo_dir=memo_dir, verify=verify)
+    return Source(info, root, name, temporary)
 
 
 def _zoo_file(source: str, folder: Path) -> Path:

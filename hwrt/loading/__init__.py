@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hwrt.loading.arguments import (
     Arguments,
@@ -14,7 +15,7 @@ from hwrt.loading.arguments import (
     given_feeds,
     make_wish,
 )
-from hwrt.loading.choosing import measured_plan
+from hwrt.loading.choosing import Asked, cached_plan, measured_plan
 from hwrt.loading.origin import load_model
 from hwrt.log import configure
 from hwrt.session import Session
@@ -44,6 +45,8 @@ def load(
     cache: Cache = True,
     fallback: bool = True,
     progress: Progress | None = None,
+    samples_id: str | None = None,
+    verify: bool = False,
 ) -> Session:
     """A session for the model on the fastest backend of this machine that answers rightly.
 
@@ -52,10 +55,12 @@ def load(
     where a CPU's leave them out): nothing is measured or checked then, but the model is compiled
     and run once in a child process first, as it is for a ``plan`` that was not measured in this
     cache.  ``shapes`` maps inputs to shapes, an int or a Range for each dynamic dimension.
-    ``samples`` (feeds, or a folder of .npy or .npz files) replace seeded random feeds.  ``tune``
-    "never" uses ``plan`` or a cached plan only.  ``budget_s`` bounds the timing of candidates.
-    With ``fallback`` a run that fails is done again by the plan's next right candidate, and those
-    after it: see Session.
+    ``samples`` (feeds, or a folder of .npy or .npz files) replace seeded random feeds;
+    ``samples_id`` is a name by which the cache knows them, in place of their content.  ``tune``
+    "never" uses ``plan`` or a cached plan only, be it made with other versions of the software.
+    ``verify`` hashes the model and the compiled file in the cache, unchanged as they may look.
+    ``budget_s`` bounds the timing of candidates.  With ``fallback`` a run that fails is done again
+    by the plan's next right candidate, and those after it: see Session.
 
     Raises ModelError for a bad file, InputError for a bad argument, NoBackend where nothing runs
     the model rightly, BackendFailure where the vendor crashed or hung in the child process.
@@ -80,9 +85,11 @@ def load(
         budget_s=budget_s,
         cache=cache if isinstance(cache, bool) else os.path.abspath(cache),  # noqa: PTH100
         fallback=bool(fallback),
+        samples_id=samples_id,
+        verify=bool(verify),
         progress=progress,
     )
-    return Session(*load_model(open_model(source, cache), arguments, plan))
+    return Session(*load_model(open_model(source, cache, verify=verify), arguments, plan))
 
 
 def tune(
@@ -99,6 +106,7 @@ def tune(
     budget_s: float = 30.0,
     cache: Cache = True,
     progress: Progress | None = None,
+    samples_id: str | None = None,
 ) -> Plan:
     """The plan that ``load`` would run by, measured anew and put into the cache.
 
@@ -107,20 +115,31 @@ def tune(
     configure()
     check_kinds(shapes=shapes, cache=cache, progress=progress)
     opened = open_model(source, cache)
-    wish = make_wish(
-        opened.info,
-        backend=backend,
+    arguments = Arguments(
+        backend=names_of(backend),
         device=device,
         shapes=shapes,
         objective=objective,
         accuracy=accuracy,
+        samples=samples,
+        samples_id=samples_id,
         threads=threads,
         max_memory_mb=max_memory_mb,
     )
+    wish = arguments.wish(opened.info)
     check_tuning("auto", budget_s)
-    feeds = given_feeds(samples, opened.info)
+    feeds = arguments.feeds(opened.info)
+    if not isinstance(samples, str | os.PathLike):
+        arguments = replace(arguments, samples=feeds)
+    asked = Asked.of(opened, wish, arguments.samples_key())
     try:
-        return measured_plan(opened, wish, feeds, budget_s=budget_s, progress=progress)
+        return measured_plan(
+            asked,
+            feeds,
+            budget_s=budget_s,
+            progress=progress,
+            instead_of=cached_plan(asked),
+        )
     finally:
         if opened.temporary is not None:
             opened.temporary.cleanup()

@@ -15,6 +15,7 @@ from hwrt.machine.limits import allowed_threads
 from hwrt.source import Cache
 from hwrt.spec import ModelInfo, OptionValue, Progress, Range
 from hwrt.tuning.feeds import user_feeds
+from hwrt.tuning.keys import samples_key
 from hwrt.tuning.shapes import check_shapes
 from hwrt.tuning.wish import Wish, names_of
 
@@ -38,7 +39,7 @@ GivenShapes = Mapping[str, Sequence[int | Range]]
 class Arguments:
     """Those of ``load`` that say how, without the model and the plan.
 
-    ``samples`` are None, a folder, or sets of feeds.
+    ``samples`` are None, a folder, or sets of feeds; ``samples_id`` is the user's name for them.
     """
 
     backend: str | Sequence[str] | None = None
@@ -54,6 +55,8 @@ class Arguments:
     budget_s: float = 30.0
     cache: Cache = True
     fallback: bool = True
+    samples_id: str | None = None
+    verify: bool = False
     progress: Progress | None = None
 
     def wish(self, info: ModelInfo) -> Wish:
@@ -68,6 +71,23 @@ class Arguments:
             threads=self.threads,
             max_memory_mb=self.max_memory_mb,
         )
+
+    def samples_key(self) -> str | None:
+        """What tells the samples from others, in the key of a plan; None without any.
+
+        Feeds are read for it, and none where they have a name.
+        """
+        if self.samples is None and self.samples_id is None:
+            return None
+        return samples_key(self.samples or (), self.samples_id)
+
+    def feeds(self, info: ModelInfo) -> list[dict[str, Array]] | None:
+        """The samples as sets of feeds, checked.  Raises InputError for a name without samples."""
+        if self.samples is None and self.samples_id is not None:
+            raise InputError(
+                f"there is no plan for the samples {self.samples_id!r}", hint="give samples= too"
+            )
+        return given_feeds(self.samples, info)
 
 
 def make_wish(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hwrt import registry
+from hwrt import cache, registry
 from hwrt.backend import Array, CompiledModel
-from hwrt.errors import BackendError, HwrtError, ModelError, SessionError
+from hwrt.errors import (
+    BackendError,
+    HwrtError,
+    InputError,
+    ModelError,
+    SessionError,
+)
+from hwrt.files import distrust
 from hwrt.loading.arguments import Arguments, given_feeds
-from hwrt.loading.choosing import cached_plan, measured_plan
+from hwrt.loading.choosing import Asked, cached_plan, measured_plan, plan_of_other_versions
+from hwrt.loading.judged import compile_judged, is_judged
 from hwrt.log import LOGGER, configure
 from hwrt.measure.measurement import Candidate
 from hwrt.owners import OwnedFolder
@@ -121,37 +129,97 @@ def load_model(opened: Source, arguments: Arguments, plan: GivenPlan | None = No
     info = opened.info
     wish = arguments.wish(info)
     if plan is not None:
-        chosen = checked_plan(info, wish, plan)
+        never = arguments.tune == "never"
+        chosen = checked_plan(info, wish, plan, other_versions=never)
         return _compiled_by(opened, arguments, wish, chosen, f"plan of {chosen.made_at}")
     if arguments.options is not None:
         chosen = plan_of_options(info, wish, arguments.options)
         return _compiled_by(opened, arguments, wish, chosen, "options given")
-    feeds = given_feeds(arguments.samples, info)
     if not isinstance(arguments.samples, str | os.PathLike):
-        arguments = replace(arguments, samples=feeds)  # an iterator gives them once
-    never = arguments.tune == "never"
-    cached = cached_plan(opened, wish, feeds, required=never)
+        # An iterator gives them once; a folder is read when there is something to measure.
+        arguments = replace(arguments, samples=given_feeds(arguments.samples, info))
+    asked = Asked.of(opened, wish, arguments.samples_key())
+    cached = cached_plan(asked)
+    if arguments.tune == "never":
+        stored = cached or plan_of_other_versions(asked)
+        return _without_tuning(asked, arguments, stored, is_cached=cached is not None)
+    reason = None
     if cached is not None:
         how = f"cached plan of {cached.made_at}"
         try:
-            return _loaded(
-                opened, arguments, cached, _compile(opened, cached, arguments.progress), how
-            )
+            compiled = compile_judged(cached, _folder(opened, cached), _compiler(opened, arguments))
         except BackendError as exc:
-            if never:
-                raise
-            LOGGER.warning("the %s no longer works and is measured anew: %s", how, exc)
+            reason = f"the {how} no longer works: {exc}"
+        else:
+            if compiled is not None:
+                return _loaded(opened, arguments, cached, compiled, how)
+            reason = f"what the {how} compiles to is not what was judged"
+        LOGGER.warning("%s; it is measured anew", reason)
     chosen = measured_plan(
-        opened, wish, feeds, budget_s=arguments.budget_s, progress=arguments.progress
+        asked,
+        arguments.feeds(info),
+        budget_s=arguments.budget_s,
+        progress=arguments.progress,
+        instead_of=cached,
+        reason=reason,
     )
     compiled = _compile(opened, chosen, arguments.progress)
     return _loaded(opened, arguments, chosen, compiled, "measured")
 
 
+def _without_tuning(
+    asked: Asked,
+    arguments: Arguments,
+    plan: Plan,
+    *,
+    is_cached: bool,
+    tried: frozenset[Candidate] = frozenset(),
+) -> Loaded:
+    """The model by the plan, or by the first right candidate of it that works here."""
+    try:
+        return _by_plan(asked, arguments, plan, is_cached=is_cached)
+    except BackendError as exc:
+        if not arguments.fallback:
+            raise
+        tried = tried | {plan.candidate}
+
+        def check(following: Plan) -> None:
+            if following.candidate in tried:
+                raise InputError("it does not work either")
+            check_wish(following, asked.wish)
+
+        following = next_plan(plan, str(exc), check=check)
+        if isinstance(following, str):
+            raise
+        told = (plan.candidate, following.candidate, exc)
+        LOGGER.warning("%s does not work, %s takes its place: %s", *told)
+    return _without_tuning(asked, arguments, following, is_cached=False, tried=tried)
+
+
+def _by_plan(asked: Asked, arguments: Arguments, plan: Plan, *, is_cached: bool) -> Loaded:
+    opened = asked.opened
+    if not is_cached:
+        how = f"plan of {plan.made_at}, not measured with these versions"
+        return _compiled_by(opened, arguments, asked.wish, plan, how)
+    compile_it = _compiler(opened, arguments)
+    compiled = compile_judged(plan, _folder(opened, plan), compile_it) or compile_it(plan)
+    return _loaded(opened, arguments, plan, compiled, f"cached plan of {plan.made_at}")
+
+
 def _compiled_by(opened: Source, arguments: Arguments, wish: Wish, plan: Plan, how: str) -> Loaded:
     """What a plan that was not made here comes to: it is tried in a child process first."""
     _prove(opened, plan, wish, arguments.progress)
-    return _loaded(opened, arguments, plan, _compile(opened, plan, arguments.progress), how)
+    return _loaded(opened, arguments, plan, _compiler(opened, arguments)(plan), how)
+
+
+def _compiler(opened: Source, arguments: Arguments) -> Callable[[Plan], CompiledModel]:
+    def compile_it(plan: Plan) -> CompiledModel:
+        folder = _folder(opened, plan)
+        if arguments.verify and folder is not None:
+            distrust(folder)
+        return _compile(opened, plan, arguments.progress)
+
+    return compile_it
 
 
 def _prove(opened: Source, plan: Plan, wish: Wish, progress: Progress | None) -> None:
@@ -170,14 +238,18 @@ def _prove(opened: Source, plan: Plan, wish: Wish, progress: Progress | None) ->
 
 
 def _compile(opened: Source, plan: Plan, progress: Progress | None) -> CompiledModel:
-    return registry.backend(plan.backend).compile(
+    folder = _folder(opened, plan)
+    compiled = registry.backend(plan.backend).compile(
         opened.info,
         device_of(plan.backend, plan.device),
         options=plan.options,
         shapes=plan.shapes,
-        cache_dir=_folder(opened, plan),
+        cache_dir=folder,
         progress=progress,
     )
+    if folder is not None:
+        cache.touch(folder)
+    return compiled
 
 
 def _folder(opened: Source, plan: Plan) -> Path | None:
@@ -202,6 +274,9 @@ def _loaded(
         f"; unverified: {plan.unverified}" if plan.unverified else "",
     )
     built = replace(plan, precision=compiled.precision, placement=compiled.placement)
+    if plan.unverified is None and not is_judged(plan, compiled):
+        built = replace(built, unverified="it was compiled to another file than the one judged")
+        LOGGER.warning("%s: %s: %s", opened.title, plan.candidate, built.unverified)
     return Loaded(compiled, built, opened.info, Origin(opened.name, arguments, opened.temporary))
 
 

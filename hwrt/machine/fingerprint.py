@@ -14,10 +14,10 @@ from hwrt.machine.limits import total_memory
 from hwrt.machine.proc import read_text
 from hwrt.machine.processor import describe_cpu
 
-__all__ = ["fingerprint", "key"]
+__all__ = ["NOT_KEYED", "fingerprint", "key"]
 
 # The kernel's own share of memory moves by some kilobytes from boot to boot.
-_NOT_KEYED = frozenset({"memory_bytes"})
+NOT_KEYED = frozenset({"memory_bytes"})
 
 
 def fingerprint(root: Path | str = "/") -> dict[str, Any]:
@@ -45,7 +45,7 @@ def key(fingerprint: Mapping[str, Any]) -> str:
     The amount of memory is left out: it bounds what fits, which a plan's limits say, and its last
     digits differ after each boot.
     """
-    kept = {name: value for name, value in fingerprint.items() if name not in _NOT_KEYED}
+    kept = {name: value for name, value in fingerprint.items() if name not in NOT_KEYED}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

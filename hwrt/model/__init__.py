@@ -29,17 +29,19 @@ READERS: dict[str, Callable[[Path], ModelInfo]] = {
 """Model format -> what reads it."""
 
 
-def read(source: str | os.PathLike[str], *, memo_dir: Path | None = None) -> ModelInfo:
+def read(
+    source: str | os.PathLike[str], *, memo_dir: Path | None = None, verify: bool = False
+) -> ModelInfo:
     """What the model file says of itself.
 
     ``memo_dir`` is the folder in which the answer is remembered (hwrt.model.memo): an unchanged
-    file is then neither parsed nor hashed again.
+    file is then neither parsed nor hashed again, unless ``verify`` asks for it.
 
     Raises ModelError for a file that is missing, malformed or refused, UnsupportedModel for one
     that is sound but of a format or with tensors that hwrt does not read.
     """
     path = regular_file(source)
-    if memo_dir is not None:
+    if memo_dir is not None and not verify:
         known = recall(path, memo_dir)
         if known is not None:
             return known

@@ -37,6 +37,8 @@ class Key:
     device: str | None = None
     samples: str | None = None
     max_memory_bytes: int | None = None
+    max_p99_s: float | None = None
+    calibration: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same as values for JSON."""
@@ -67,6 +69,11 @@ class Plan:
     ``dropped`` maps what was allowed and never measured (a backend without device, a plugin that
     does not import) to its reason.  ``fallback_of`` is the candidate in whose place this one runs,
     ``fallback_reason`` what that one's run raised; None: it is the one that was chosen.
+
+    ``model_name`` is what the model was called, ``model_file`` a digest of where its file lay.
+    ``why`` says why this candidate won.  ``machine`` is the fingerprint of where that was measured.
+    ``measured_again`` says in what an older plan differed, or what was wrong with it.
+    ``reference_check`` says what an independent computation makes of the reference.
     """
 
     backend: str
@@ -82,11 +89,23 @@ class Plan:
     made_at: str = ""
     fallback_of: Candidate | None = None
     fallback_reason: str | None = None
+    model_name: str = ""
+    model_file: str = ""
+    why: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    measured_again: tuple[str, ...] = ()
+    reference_check: str | None = None
 
     @property
     def candidate(self) -> Candidate:
         """What was chosen."""
         return Candidate(self.backend, self.device, self.options)
+
+    @property
+    def artefact_sha256(self) -> str | None:
+        """Names the compiled file that was judged; None where the backend keeps none."""
+        of_candidate = (one for one in self.measurements if one.candidate == self.candidate)
+        return next((one.artefact_sha256 for one in of_candidate), None)
 
     @property
     def shapes(self) -> Shapes | None:
@@ -108,6 +127,13 @@ class Plan:
             "made_at": self.made_at,
             "fallback_of": self.fallback_of and self.fallback_of.to_json(),
             "fallback_reason": self.fallback_reason,
+            "model_name": self.model_name,
+            "model_file": self.model_file,
+            "why": self.why,
+            "machine": dict(self.machine),
+            "artefact_sha256": self.artefact_sha256,
+            "measured_again": list(self.measured_again),
+            "reference_check": self.reference_check,
             "key": self.key.to_json(),
             "measurements": [measurement.to_json() for measurement in self.measurements],
         }
@@ -151,6 +177,12 @@ class Plan:
                 made_at=document["made_at"],
                 fallback_of=_candidate(document.get("fallback_of")),
                 fallback_reason=document.get("fallback_reason"),
+                model_name=document.get("model_name", ""),
+                model_file=document.get("model_file", ""),
+                why=document.get("why", ""),
+                machine=document.get("machine", {}),
+                measured_again=tuple(document.get("measured_again", ())),
+                reference_check=document.get("reference_check"),
             )
         except HwrtError:
             raise
