@@ -1,64 +1,70 @@
-"""The parent's side of child processes: started, asked, stopped between questions, and ended.
+"""The parent's side of child processes: asked, stopped between questions, and ended.
 
-Started from one long-lived thread, because Linux kills a child with the *thread* that made it;
-each leads a process group of its own, so that what it starts ends with it.
+Each has a keeper (keeper.py), which ends it and all that it started, also when this process dies.
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
+import fcntl
 import json
 import os
-import queue
 import select
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import Any
 
 from hwrt import errors
 from hwrt.errors import BackendFailure, HwrtError
 from hwrt.log import LOGGER
+from hwrt.machine.memory import free_bytes
+from hwrt.machine.oom import oom_kills
+from hwrt.tuning.starter import start
 
 __all__ = ["Child"]
 
 _LAST_WORDS_BYTES = 16 * 1024
 _MOST_FRAMES, _MOST_LINES, _MOST_CHARACTERS = 2, 8, 800
-_POLL_S = 0.1
+_POLL_S = 0.05
 _END_S = 5.0
-_PROGRAM = (
-    # Nothing is imported before the path is set: with -c it begins with the current folder.
-    "import sys; sys.path[:] = sys.argv[3:] or filter(None, sys.path); "
-    "from hwrt.tuning.child import main; main(int(sys.argv[1]), int(sys.argv[2]))"
-)
+# Of the memory that is free when a question is asked, what its answer may take.
+_MOST_OF_FREE = 0.9
 
 
 class Child:
     """A process that holds one candidate.  One thread at a time may use it.
 
     It runs only while a question is open: an idle engine's threads would otherwise spin beside the
-    next candidate's measurement.
+    next candidate's measurement.  It may hold ``memory_bytes``, and nearly all that is free where
+    that is None.
     """
 
     def __init__(self, name: str, *, memory_bytes: int | None = None) -> None:
         self._name = name
         self._memory_bytes = memory_bytes
-        self._channel, theirs = socket.socketpair()
+        self._oom_kills = oom_kills()
+        self._pid: int | None = None
+        self._code: int | None = None
+        self._is_stopped = False
+        self._received, self._told = b"", b""
+        self._channel, theirs = _pair()
+        self._report, keepers = _pair()
         # Not select(): it takes no descriptor from 1024 on, and servers have such.
         self._answered = select.poll()
         self._answered.register(self._channel, select.POLLIN)
-        self._received = b""
-        with theirs:
+        self._reported = select.poll()
+        self._reported.register(self._report, select.POLLIN)
+        self._is_mute = False
+        with theirs, keepers:
             try:
-                self._process = _spawn(lambda: _start(theirs.fileno()))
+                self._keeper = start(theirs.fileno(), keepers.fileno())
             except BaseException:
                 self._channel.close()
+                self._report.close()
                 raise
         self._words = collections.deque[bytes]()
         self._reader = threading.Thread(target=self._listen, name="hwrt-child-output", daemon=True)
@@ -73,7 +79,8 @@ class Child:
         """
         line = json.dumps({"op": op, **message}) + "\n"
         try:
-            self._signal(signal.SIGCONT)
+            if self._is_stopped:
+                self._signal(signal.SIGCONT)
             self._channel.settimeout(timeout_s)
             self._channel.sendall(line.encode())
             reply = self._receive(op, time.monotonic() + timeout_s, timeout_s)
@@ -84,6 +91,7 @@ class Child:
             self.close()
             raise
         self._signal(signal.SIGSTOP)
+        self._is_stopped = True
         if "ok" in reply:
             answer: Mapping[str, Any] = reply["ok"]
             return answer
@@ -93,10 +101,17 @@ class Child:
 
     def close(self) -> None:
         """End the process and all it started.  Calling it twice is harmless."""
-        self._signal(signal.SIGKILL)
-        self._process.wait()
+        if self._keeper.poll() is None:
+            self._keeper.send_signal(signal.SIGTERM)
+            if not self._await_end(_END_S):
+                # It waits for what can not be killed, such as a process inside a driver.
+                self._signal(signal.SIGKILL)
+                self._keeper.kill()
+        self._keeper.wait()
         self._channel.close()
-        # A grandchild that left the group may hold the pipe open; its words are not waited for.
+        self._report.close()
+        self._is_mute = True
+        # Its words are not waited for where something holds the pipe open all the same.
         self._reader.join(timeout=1.0)
         if self._words:
             LOGGER.debug("%s printed: %s", self._name, self.last_words())
@@ -107,56 +122,108 @@ class Child:
         return b"".join(self._words).decode(errors="replace").strip()
 
     def _receive(self, op: str, deadline: float, timeout_s: float) -> dict[str, Any]:
+        bound: int | None = None
         while b"\n" not in self._received:
             if time.monotonic() > deadline:
                 self.close()
                 raise BackendFailure(f"no answer from {self._name} in {op} after {timeout_s:g} s")
-            self._watch_memory(op)
             if self._answered.poll(_POLL_S * 1000):
                 data = self._channel.recv(1 << 16)
                 if not data:
                     raise self._died(op)
                 self._received += data
+            else:
+                bound = self._watch_memory(op, bound)
+        self._watch_memory(op, bound)
         line, _, self._received = self._received.partition(b"\n")
         reply: dict[str, Any] = json.loads(line)
         return reply
 
-    def _watch_memory(self, op: str) -> None:
-        if self._memory_bytes is None:
-            return
-        used = _resident_bytes(self._process.pid)
-        if used > self._memory_bytes:
+    def _watch_memory(self, op: str, bound: int | None) -> int | None:
+        """End the process where it holds too much; what it may hold at most during this question.
+
+        Watched, and not a limit of the system: CUDA reserves huge ranges that it never uses.
+        """
+        used = self._resident_bytes()
+        if self._memory_bytes is not None and used > self._memory_bytes:
             self.close()
             raise BackendFailure(
                 f"{self._name} used {used >> 20} MiB in {op}",
                 hint=f"{self._memory_bytes >> 20} MiB are allowed: raise max_memory_mb",
             )
+        if bound is None:
+            free = free_bytes()
+            return None if free is None else used + int(free * _MOST_OF_FREE)
+        if used > bound:
+            self.close()
+            raise BackendFailure(
+                f"{self._name} used {used >> 20} MiB in {op}, nearly all the memory that was free",
+                hint="the model may need a smaller batch, or a machine with more memory",
+            )
+        return bound
 
     def _died(self, op: str) -> BackendFailure:
-        # The socket closes first; how the process ends is worth waiting for.  It is not reaped yet:
-        # its number must stay its group's until close() has ended the group.
-        deadline = time.monotonic() + _END_S
-        flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
-        while os.waitid(os.P_PID, self._process.pid, flags) is None and time.monotonic() < deadline:
-            time.sleep(_POLL_S / 10)
+        # The socket closes first; how the process ends is worth waiting for.
+        self._await_report(lambda: self._code is not None, _END_S)
         self._reader.join(timeout=_END_S)
         words = _telling(self.last_words())
         self.close()
-        code = self._process.returncode
-        how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
         said = f"; last words: {words}" if words else ""
-        return BackendFailure(f"{self._name} was {how} in {op}{said}")
+        return BackendFailure(f"{self._name} {self._how_it_ended(op)}{said}")
+
+    def _how_it_ended(self, op: str) -> str:
+        code = self._code
+        if code is None and self._pid is not None:
+            return f"closed its socket in {op}"
+        if code is None:  # the keeper could not even begin: how that ended is what there is to tell
+            code = self._keeper.returncode
+        if code >= 0:
+            return f"was ended with exit status {code} in {op}"
+        why = ": memory ran out" if code == -signal.SIGKILL and self._ran_out() else ""
+        return f"was killed by {_signal_name(-code)} in {op}{why}"
+
+    def _ran_out(self) -> bool:
+        """True where the kernel has killed a process of this control group for memory since."""
+        now = oom_kills()
+        return now is not None and self._oom_kills is not None and now > self._oom_kills
 
     def _signal(self, number: int) -> None:
-        if self._process.returncode is None:
+        self._await_report(lambda: self._pid is not None, _END_S)
+        # The number is the process's as long as there is a keeper.
+        if self._pid is not None and self._keeper.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+                os.killpg(self._pid, number)
+
+    def _resident_bytes(self) -> int:
+        self._await_report(lambda: self._pid is not None, 0.0)
+        return 0 if self._pid is None else _resident_bytes(self._pid)
+
+    def _await_end(self, timeout_s: float) -> bool:
+        """True once the keeper has ended, False after the time-out."""
+        self._await_report(lambda: self._is_mute, timeout_s)
+        return self._is_mute
+
+    def _await_report(self, enough: Callable[[], bool], timeout_s: float) -> None:
+        """Read what the keeper tells, until that is enough, its end, or the time-out."""
+        deadline = time.monotonic() + timeout_s
+        while not enough() and not self._is_mute:
+            left = max(0.0, deadline - time.monotonic())
+            if not self._reported.poll(left * 1000):
+                return
+            data = self._report.recv(1 << 10)
+            self._is_mute = not data
+            *lines, self._told = (self._told + data).split(b"\n")
+            for word, number in map(bytes.split, lines):
+                if word == b"started":
+                    self._pid = int(number)
+                else:
+                    self._code = int(number)
 
     def _listen(self) -> None:
         """Keep the end of the output; without a reader a chatty vendor would block."""
         kept = 0
-        assert self._process.stdout is not None
-        with self._process.stdout as pipe:
+        assert self._keeper.stdout is not None
+        with self._keeper.stdout as pipe:
             while data := os.read(pipe.fileno(), 1 << 16):
                 self._words.append(data)
                 kept += len(data)
@@ -164,67 +231,16 @@ class Child:
                     kept -= len(self._words.popleft())
 
 
-def _start(descriptor: int) -> subprocess.Popen[bytes]:
-    interpreter = os.environ.get("HWRT_PYTHON") or sys.executable
-    if not interpreter or (getattr(sys, "frozen", False) and "HWRT_PYTHON" not in os.environ):
-        raise BackendFailure(
-            "there is no Python interpreter to try candidates in",
-            hint="set HWRT_PYTHON to one in which hwrt and the vendors' packages are installed",
-        )
-    # Another interpreter has packages of its own; "" is the current folder.
-    ours = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100
-    path = [] if os.environ.get("HWRT_PYTHON") else ours
-    arguments = [interpreter, "-c", _PROGRAM, str(descriptor), str(os.getpid()), *path]
-    try:
-        return subprocess.Popen(
-            arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=(descriptor,),
-            start_new_session=True,
-        )
-    except OSError as exc:
-        raise BackendFailure(
-            f"the interpreter {interpreter} can not be started: {exc}",
-            hint="HWRT_PYTHON names the one to use",
-        ) from exc
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets, neither of which has the number of a standard stream.
 
-
-Job = tuple[Callable[[], "subprocess.Popen[bytes]"], "Future[subprocess.Popen[bytes]]"]
-_jobs: queue.SimpleQueue[Job] | None = None
-_jobs_lock = threading.Lock()
-
-
-def _spawn(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-    global _jobs
-    with _jobs_lock:
-        if _jobs is None:
-            _jobs = queue.SimpleQueue()
-            threading.Thread(
-                target=_serve, args=(_jobs,), name="hwrt-child-starter", daemon=True
-            ).start()
-    future: Future[subprocess.Popen[bytes]] = Future()
-    _jobs.put((start, future))
-    return future.result()
-
-
-def _serve(jobs: queue.SimpleQueue[Job]) -> None:
-    while True:
-        start, future = jobs.get()
-        try:
-            future.set_result(start())
-        except BaseException as exc:  # noqa: BLE001 - it is raised where the future is read
-            future.set_exception(exc)
-
-
-def _after_fork() -> None:
-    # The starter thread belongs to the parent.
-    global _jobs, _jobs_lock
-    _jobs, _jobs_lock = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+    A process whose streams are closed would be given these, and its child's take their place.
+    """
+    found = [of.detach() for of in socket.socketpair()]
+    made = [socket.socket(fileno=fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 3)) for one in found]
+    for one in found:
+        os.close(one)
+    return made[0], made[1]
 
 
 def _telling(words: str) -> str:

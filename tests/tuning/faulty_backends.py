@@ -230,6 +230,25 @@ class Abandons(Good):
         os._exit(4)
 
 
+class Daemonises(Good):
+    """It leaves a daemon behind: an orphan in a session of its own, which holds the output open."""
+
+    name = "daemonises"
+    api_version = 1
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                Path(os.environ["HWRT_TEST_PID"]).write_text(str(os.getpid()))
+                time.sleep(600)
+            os._exit(0)
+        os.wait()
+        while not Path(os.environ["HWRT_TEST_PID"]).is_file():
+            time.sleep(0.01)
+        return _Compiled(model, self)
+
+
 class RandomJudge(Judge):
     name = "randomjudge"
     api_version = 1

@@ -239,4 +239,4 @@ def is_child(process: Path) -> bool:
         program = (process / "cmdline").read_bytes()
     except OSError:
         return False
-    return int(parent) == os.getpid() and b"hwrt.tuning.child" in program
+    return int(parent) == os.getpid() and b"hwrt.tuning.keeper" in program
