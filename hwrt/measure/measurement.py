@@ -18,7 +18,8 @@ __all__ = ["Candidate", "Cold", "Measurement", "Status", "score"]
 _T = TypeVar("_T")
 
 Status = Literal["ok", "failed", "rejected"]
-"""``failed``: it could not be compiled or run; ``rejected``: it ran, but its outputs are wrong."""
+"""``failed``: it could not be compiled or run; ``rejected``: it ran, but its outputs are wrong, or
+it misses a limit of the wish."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,15 @@ class Measurement:
     """A candidate's raw samples and output error, or the reason it has none.
 
     ``samples_s`` are seconds in the order they were taken, and empty unless ``status`` is ``ok``:
-    a wrong candidate has no latency.  ``precision`` and ``placement`` are what was built.
-    ``peak_rss_bytes`` is the most memory its process held resident.  ``artefact_sha256`` names the
-    compiled file that was tried, where the backend has one.  ``judgement`` tells by
-    what its outputs were judged and how much that shows; None where nothing judged them.
+    a wrong candidate has no latency.  ``windows`` are (number of the round, how many of the samples
+    were taken in it), in order; candidates ran in turn in each round.  ``rates_per_s`` are
+    inferences in a second, one for each window in which ``in_flight`` requests ran at once; then
+    ``samples_s`` are what each of them took beside the others.
+
+    ``precision`` and ``placement`` are what was built.  ``peak_rss_bytes`` is the most memory its
+    process held resident.  ``artefact_sha256`` names the compiled file that was tried, where the
+    backend has one.  ``judgement`` tells by what its outputs were judged and how much that shows;
+    None where nothing judged them.
     """
 
     candidate: Candidate
@@ -87,6 +93,9 @@ class Measurement:
     peak_rss_bytes: int | None = None
     artefact_sha256: str | None = None
     judgement: Judgement | None = None
+    in_flight: int = 1
+    rates_per_s: tuple[float, ...] = ()
+    windows: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
@@ -109,6 +118,15 @@ class Measurement:
         """What decides between candidates, in seconds, by ``score``; None without samples."""
         return score(self.samples_s) if self.samples_s else None
 
+    @property
+    def rate_per_s(self) -> float | None:
+        """Inferences in a second with ``in_flight`` requests; None where that was not measured.
+
+        The upper quartile of the windows' rates, as ``score`` is the lower one of seconds.
+        """
+        rates = self.rates_per_s
+        return 1.0 / score([1.0 / rate for rate in rates]) if rates else None
+
     def to_json(self) -> dict[str, Any]:
         """Values for JSON, from which ``from_json`` makes an equal measurement."""
         return {
@@ -123,6 +141,9 @@ class Measurement:
             "warm_up": self.warm_up and self.warm_up.to_json(),
             "peak_rss_bytes": self.peak_rss_bytes,
             "artefact_sha256": self.artefact_sha256,
+            "in_flight": self.in_flight,
+            "rates_per_s": list(self.rates_per_s),
+            "windows": [list(window) for window in self.windows],
             "judgement": self.judgement and self.judgement.to_json(),
         }
 
@@ -167,6 +188,9 @@ def _measurement(document: Mapping[str, Any]) -> Measurement:
         peak_rss_bytes=document["peak_rss_bytes"],
         judgement=None if judgement is None else Judgement.from_json(judgement),
         artefact_sha256=document.get("artefact_sha256"),
+        in_flight=document.get("in_flight", 1),
+        rates_per_s=tuple(document.get("rates_per_s", ())),
+        windows=tuple(tuple(window) for window in document.get("windows", ())),
     )
 
 

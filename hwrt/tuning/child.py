@@ -6,6 +6,7 @@ error carry whatever the vendor prints.  The process ends with its parent.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import json
@@ -23,7 +24,7 @@ from hwrt.backend import Array, Backend, CompiledModel, Request
 from hwrt.errors import HwrtError, InputError
 from hwrt.files import artefact_digest
 from hwrt.machine.memory import peak_rss_bytes
-from hwrt.measure.sampling import sample
+from hwrt.measure.sampling import best_in_flight, sample, sample_in_flight
 from hwrt.measure.warm_up import warm_up
 from hwrt.model import memo
 from hwrt.spec import Device, Limits, ModelInfo, Options
@@ -45,6 +46,7 @@ class Candidate:
         self._compiled: CompiledModel | None = None
         self._request: Request | None = None
         self._calls: list[Callable[[], object]] = []
+        self._lines: list[list[Callable[[], object]]] = []
         self._feeds: list[dict[str, Array]] = []
 
     def probe(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +122,8 @@ class Candidate:
         return {
             "precision": compiled.precision,
             "placement": dict(compiled.placement.operators),
+            "max_requests": compiled.max_requests,
+            "peak_rss_bytes": peak_rss_bytes(),
             "artefact_sha256": artefact_digest(compiled.artefact) if compiled.artefact else None,
             "cold": {
                 "import_s": self._import_s,
@@ -140,8 +144,39 @@ class Candidate:
         """Run until the time of a run settles, or the cap is reached."""
         request = self._ready()
         self._calls = [_bind(request.infer, feeds) for feeds in self._feeds]
-        warmed = warm_up(self._calls, cap_s=message["cap_s"])
+        warmed = warm_up(self._calls, window_s=message["window_s"], cap_s=message["cap_s"])
         return warmed.to_json()
+
+    def choose_in_flight(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Find with how many requests in flight most inferences end in a second.
+
+        ``counts`` are the numbers to try.  Only as many requests are kept.
+        """
+        assert self._compiled is not None
+        shapes = {name: array.shape for name, array in self._feeds[0].items()}
+        requests = [self._ready()]
+        while len(requests) < max(message["counts"]):
+            requests.append(self._compiled.create_request(shapes))
+        # Each begins with another set of feeds.
+        turns = [
+            self._feeds[i % len(self._feeds) :] + self._feeds[: i % len(self._feeds)]
+            for i in range(len(requests))
+        ]
+        lines = [
+            [_bind(request.infer, feeds) for feeds in turn]
+            for request, turn in zip(requests, turns, strict=True)
+        ]
+        chosen = best_in_flight(lines, message["counts"], seconds=message["seconds"])
+        for request in requests[chosen:]:
+            request.close()
+        self._lines = lines[:chosen]
+        return {"in_flight": chosen}
+
+    def sample_in_flight(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Time runs of all requests at once."""
+        sample(self._calls, seconds=_RESUME_S, max_seconds=_RESUME_S)
+        samples, rate = sample_in_flight(self._lines, seconds=message["seconds"])
+        return {"samples_s": samples, "rate_per_s": rate, "peak_rss_bytes": peak_rss_bytes()}
 
     def sample(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Time runs, rotating over the feeds."""
@@ -170,6 +205,7 @@ def _bind(
 def main(descriptor: int, parent: int) -> None:
     """Serve the parent on this socket until it closes it."""
     _die_with(parent)
+    _offer_to_oom_killer()
     faulthandler.enable()
     with socket.socket(fileno=descriptor) as channel, channel.makefile("rw") as lines:
         candidate = Candidate()
@@ -192,6 +228,8 @@ def _reply(candidate: Candidate, message: Mapping[str, Any]) -> dict[str, Any]:
         "answer": candidate.answer,
         "warm_up": candidate.warm_up,
         "sample": candidate.sample,
+        "choose_in_flight": candidate.choose_in_flight,
+        "sample_in_flight": candidate.sample_in_flight,
         "evaluate": onnx_reference.evaluated,
     }
     try:
@@ -201,6 +239,12 @@ def _reply(candidate: Candidate, message: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as exc:  # noqa: BLE001 - whatever a vendor raises is the candidate's reason
         text = f"{message['op']} raised {type(exc).__name__}: {exc}"
         return {"error": "BackendFailure", "message": text, "hint": None}
+
+
+def _offer_to_oom_killer() -> None:
+    """Where memory runs out this process goes, and not the user's, which may be larger."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _die_with(parent: int) -> None:

@@ -95,7 +95,11 @@ def _ask(name: str, model: ModelInfo, wish: Wish, result: Search) -> None:
         unusable[name] = str(exc)
         return
     try:
-        limits = {"threads": wish.threads, "memory_bytes": wish.max_memory_bytes}
+        limits = {
+            "threads": wish.threads,
+            "memory_bytes": wish.max_memory_bytes,
+            "objective": wish.objective,
+        }
         answer = child.ask(
             "probe",
             timeout_s=_PROBE_TIMEOUT_S,

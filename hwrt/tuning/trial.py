@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hwrt.model import memo
 from hwrt.spec import ModelInfo, Placement
 from hwrt.tuning.children import Child
 from hwrt.tuning.feeds import read_feeds
+from hwrt.tuning.rounds import Window
 from hwrt.tuning.search import Found
 from hwrt.tuning.shapes import shapes_to_json
 from hwrt.tuning.wish import Effort, Wish
@@ -26,6 +27,9 @@ from hwrt.tuning.wish import Effort, Wish
 __all__ = ["Task", "Trial"]
 
 _RUN_TIMEOUT_S = 120.0
+_WARM_UP_WINDOW_S = 0.2
+# Requests beyond this number fill memory: what gains by them states a bound of its own.
+_MOST_IN_FLIGHT = 16
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,11 @@ class Trial:
     found: Found
     measurement: Measurement = field(init=False)
     samples_s: list[float] = field(default_factory=list)
+    rates_per_s: list[float] = field(default_factory=list)
     child: Child | None = None
-    rounds: int = 0
+    max_requests: int | None = None
+    counts_rates: bool = False
+    effort: Effort = field(default_factory=Effort)
     span: tuple[Conditions, Conditions] | None = None
 
     def __post_init__(self) -> None:
@@ -92,7 +99,9 @@ class Trial:
                 placement=Placement(built["placement"]),
                 cold=Cold(**built["cold"]),
                 artefact_sha256=built["artefact_sha256"],
+                peak_rss_bytes=built["peak_rss_bytes"],
             )
+            self.max_requests = built["max_requests"]
 
     def answer(self, task: Task, name: str) -> list[dict[str, Array]] | None:
         """The outputs for every set of feeds, kept in the scratch folder; None when that failed."""
@@ -113,29 +122,66 @@ class Trial:
         """End the trial: the candidate runs, but its outputs are wrong, or nothing judges them."""
         self._end("rejected", reason)
 
-    def warm_up(self, effort: Effort) -> None:
-        """Run until the times settle."""
-        warmed = self._ask("warm_up", effort.warm_up_s + _RUN_TIMEOUT_S, cap_s=effort.warm_up_s)
-        if warmed is not None:
-            self.measurement = dataclasses.replace(
-                self.measurement, warm_up=WarmUp.from_json(warmed)
-            )
-
-    def sample(self, effort: Effort) -> None:
-        """One window of samples."""
-        taken = self._ask(
-            "sample",
-            effort.window_s * 4 + _RUN_TIMEOUT_S,
-            seconds=effort.window_s,
-            min_samples=1,
-            max_seconds=effort.window_s * 4,
+    def warm_up(self, task: Task) -> None:
+        """Run until the times settle; for throughput, find how many requests are worth it."""
+        self.effort = effort = task.effort
+        warmed = self._ask(
+            "warm_up",
+            effort.warm_up_s + _RUN_TIMEOUT_S,
+            cap_s=effort.warm_up_s,
+            window_s=min(_WARM_UP_WINDOW_S, max(effort.window_s, effort.warm_up_s / 10)),
         )
-        if taken is not None:
-            self.rounds += 1
-            self.samples_s.extend(taken["samples_s"])
-            self.measurement = dataclasses.replace(
-                self.measurement, peak_rss_bytes=taken["peak_rss_bytes"]
+        if warmed is None:
+            return
+        self.measurement = dataclasses.replace(self.measurement, warm_up=WarmUp.from_json(warmed))
+        if task.wish.objective == "throughput":
+            counts = self._counts(task.wish.threads)
+            chosen = self._ask(
+                "choose_in_flight",
+                _RUN_TIMEOUT_S * len(counts),
+                counts=counts,
+                seconds=effort.window_s,
             )
+            if chosen is not None:
+                self.counts_rates = True
+                self.measurement = dataclasses.replace(
+                    self.measurement, in_flight=chosen["in_flight"]
+                )
+
+    def sample(self) -> Window | None:
+        """One window of samples; None where the candidate failed."""
+        effort = self.effort
+        if self.counts_rates:
+            taken = self._ask(
+                "sample_in_flight", effort.window_s + _RUN_TIMEOUT_S, seconds=effort.window_s
+            )
+        else:
+            taken = self._ask(
+                "sample",
+                effort.window_s * 4 + _RUN_TIMEOUT_S,
+                seconds=effort.window_s,
+                min_samples=1,
+                max_seconds=effort.window_s * 4,
+            )
+        if taken is None:
+            return None
+        self.samples_s += taken["samples_s"]
+        rate, peak = taken.get("rate_per_s"), taken["peak_rss_bytes"]
+        self.rates_per_s += [] if rate is None else [rate]
+        self.measurement = dataclasses.replace(self.measurement, peak_rss_bytes=peak)
+        return Window(tuple(taken["samples_s"]), rate, peak)
+
+    def _counts(self, threads: int) -> list[int]:
+        """Numbers of requests in flight that may be the best one."""
+        options = self.found.candidate.options
+        most = max(1, min(self.max_requests or _MOST_IN_FLIGHT, _MOST_IN_FLIGHT))
+        wanted = {1, 2, threads, 2 * threads, options.streams or 1, self.max_requests or 1}
+        return sorted({min(count, most) for count in wanted})
+
+    def took(self, counts: Sequence[tuple[int, int]]) -> None:
+        """Keep in which rounds the samples were taken."""
+        if self.child is not None:
+            self.measurement = dataclasses.replace(self.measurement, windows=tuple(counts))
 
     def finish(self) -> Measurement:
         """End the process; the measurement with its samples."""
@@ -143,7 +189,11 @@ class Trial:
             self.child.close()
             self.child = None
             self.measurement = dataclasses.replace(
-                self.measurement, status="ok", reason=None, samples_s=tuple(self.samples_s)
+                self.measurement,
+                status="ok",
+                reason=None,
+                samples_s=tuple(self.samples_s),
+                rates_per_s=tuple(self.rates_per_s),
             )
         return self.measurement
 
@@ -181,4 +231,7 @@ class Trial:
             self.child.close()
             self.child = None
         self.samples_s.clear()
-        self.measurement = dataclasses.replace(self.measurement, status=status, reason=reason)
+        self.rates_per_s.clear()
+        self.measurement = dataclasses.replace(
+            self.measurement, status=status, reason=reason, windows=()
+        )

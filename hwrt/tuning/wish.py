@@ -12,7 +12,7 @@ from hwrt.spec import Shapes
 
 __all__ = ["Effort", "Wish"]
 
-OBJECTIVES = ("latency",)
+OBJECTIVES = ("latency", "p99", "throughput", "memory")
 # More than any machine has CPUs; vendors hang while they start a hundred thousand.
 MOST_THREADS = 1024
 
@@ -32,6 +32,7 @@ class Wish:
     objective: str = "latency"
     accuracy: str | AccuracyGate = "f32"
     max_memory_bytes: int | None = None
+    max_p99_s: float | None = None
     every_candidate: bool = False
 
     def __post_init__(self) -> None:
@@ -43,7 +44,6 @@ class Wish:
                 f"threads is {self.threads!r}", hint=f"give a whole number from 1 to {MOST_THREADS}"
             )
 
-
     @property
     def gate(self) -> AccuracyGate:
         """What outputs are judged by.  Its ``name`` is part of a plan's key; None: not cached."""
@@ -54,16 +54,19 @@ class Wish:
 class Effort:
     """How long candidates are timed.
 
-    Each gets windows of ``window_s`` in turn until it has ``min_seconds`` of samples and
-    ``min_samples`` of them, or ``max_seconds`` of samples; timing ends in any case after
-    ``budget_s``.  With ``prune``, what lies far behind after a few rounds gets no more windows.
+    Each gets windows of ``window_s`` in turn until it has ``min_seconds`` of samples,
+    ``min_samples`` of them and ``min_windows``, or ``max_seconds`` of samples; timing ends in any
+    case after ``budget_s``.  With ``prune``, what lies behind gets no more windows, and what can
+    not be told apart gets up to ``max_windows``.
     """
 
-    min_seconds: float = 0.4
-    min_samples: int = 20
+    min_seconds: float = 0.2
+    min_samples: int = 8
     max_seconds: float = math.inf
-    window_s: float = 0.1
-    warm_up_s: float = 2.0
+    window_s: float = 0.03
+    min_windows: int = 10
+    max_windows: int = 30
+    warm_up_s: float = 1.0
     budget_s: float = 30.0
     compile_timeout_s: float = 600.0
     prune: bool = True

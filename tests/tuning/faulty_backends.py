@@ -360,6 +360,44 @@ class _HalfRandomRequest(_Request):
         self.outputs["drawn"] = drawn.astype(array.dtype)
 
 
+class Several(Good):
+    """Four candidates, each of which takes a millisecond more than the one before."""
+
+    name = "several"
+    api_version = 1
+
+    def candidates(self, model, device, limits):
+        return [Options(precision="f32", late_ms=late) for late in (1, 2, 3, 4)]
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        return _Compiled(model, _Late(options["late_ms"] / 1000))
+
+
+class _Late:
+    def __init__(self, seconds):
+        self._seconds = seconds
+
+    def answer(self, array):
+        end = time.perf_counter() + self._seconds
+        while time.perf_counter() < end:
+            pass
+        return array
+
+
+class Hoards(Good):
+    """Its second candidate holds 200 MB more than its first, which is the slower one."""
+
+    name = "hoards"
+    api_version = 1
+
+    def candidates(self, model, device, limits):
+        return [Options(precision="f32", late_ms=3), Options(precision="f32", kept_mb=200)]
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        self._kept = np.ones(options.get("kept_mb", 0) << 17)
+        return _Compiled(model, _Late(options.get("late_ms", 0) / 1000))
+
+
 class Foreign(Good):
     """It reads a format that no test's model has."""
 
