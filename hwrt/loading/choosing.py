@@ -21,7 +21,6 @@ from hwrt.tuning.given import adopted, now
 from hwrt.tuning.keys import here
 from hwrt.tuning.plan import Plan
 from hwrt.tuning.report import Report
-from hwrt.tuning.tuner import measure, require_winner
 from hwrt.tuning.wish import Effort, Wish
 
 __all__ = ["Asked", "cached_plan", "measured_plan", "nearest_plan", "plan_of_other_versions"]
@@ -125,6 +124,9 @@ def measured_plan(
 def _measured(
     asked: Asked, feeds: Feeds | None, budget_s: float, report: Report, again: tuple[str, ...]
 ) -> Plan:
+    # What tunes is not for a load that finds a plan.
+    from hwrt.tuning.tuner import measure, require_winner
+
     opened = asked.opened
     evidence = measure(
         opened.info,
@@ -147,6 +149,7 @@ def _measured(
         measurements=evidence.measurements,
         unverified=evidence.unverified,
         reference=evidence.reference,
+        reference_check=evidence.reference_check,
         dropped=evidence.dropped,
         made_at=now(),
         model_name=opened.title,

@@ -33,7 +33,6 @@ from hwrt.tuning.fallback import next_plan
 from hwrt.tuning.folders import compiled_dir
 from hwrt.tuning.given import check_made_here, check_wish, checked_plan, device_of, plan_of_options
 from hwrt.tuning.plan import Plan
-from hwrt.tuning.search import Found
 from hwrt.tuning.wish import Wish
 
 __all__ = ["Origin", "load_model"]
@@ -256,9 +255,14 @@ def _folder(opened: Source, plan: Plan) -> Path | None:
     """Where the compiled model is kept."""
     device = device_of(plan.backend, plan.device)
     stamp = registry.backend(plan.backend).stamp()
-    found = Found(Candidate(plan.backend, device.id, plan.options), device, stamp)
     return compiled_dir(
-        opened.cache_root, opened.info, found, shapes=plan.shapes, machine=plan.key.machine
+        opened.cache_root,
+        opened.info,
+        Candidate(plan.backend, device.id, plan.options),
+        device=device,
+        stamp=stamp,
+        shapes=plan.shapes,
+        machine=plan.key.machine,
     )
 
 

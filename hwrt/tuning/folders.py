@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hwrt.spec import ModelInfo, Shapes
-from hwrt.tuning.search import Found
+from hwrt.measure.measurement import Candidate
+from hwrt.spec import Device, ModelInfo, Shapes
 from hwrt.tuning.shapes import shapes_to_json
-from hwrt.tuning.trial import Task
+
+if TYPE_CHECKING:  # a load that tunes nothing does without what tunes
+    from hwrt.tuning.search import Found
+    from hwrt.tuning.trial import Task
 
 __all__ = ["cache_of", "compiled_dir"]
 
@@ -17,8 +21,10 @@ __all__ = ["cache_of", "compiled_dir"]
 def compiled_dir(
     cache_root: Path | None,
     model: ModelInfo,
-    found: Found,
+    candidate: Candidate,
     *,
+    device: Device,
+    stamp: str,
     shapes: Shapes | None,
     machine: str,
 ) -> Path | None:
@@ -28,10 +34,10 @@ def compiled_dir(
     key = {
         "model": model.sha256,
         "format": model.format,
-        "backend": found.candidate.backend,
-        "stamp": found.stamp,
-        "device": [found.device.id, found.device.identity],
-        "options": dict(found.candidate.options),
+        "backend": candidate.backend,
+        "stamp": stamp,
+        "device": [device.id, device.identity],
+        "options": dict(candidate.options),
         "shapes": shapes_to_json(shapes),
         "machine": machine,
     }
@@ -42,5 +48,11 @@ def compiled_dir(
 def cache_of(task: Task, found: Found) -> Path | None:
     """The folder for a candidate of this tuning; None without a cache."""
     return compiled_dir(
-        task.cache_dir, task.model, found, shapes=task.wish.shapes, machine=task.machine
+        task.cache_dir,
+        task.model,
+        found.candidate,
+        device=found.device,
+        stamp=found.stamp,
+        shapes=task.wish.shapes,
+        machine=task.machine,
     )

@@ -11,17 +11,19 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwrt.files import write_atomically
 from hwrt.log import LOGGER
 from hwrt.model import memo
 from hwrt.owners import OwnedFolder
 from hwrt.spec import Limits, ModelInfo
-from hwrt.tuning.children import Child
 from hwrt.tuning.feeds import random_feeds, write_feeds
 from hwrt.tuning.plan import Plan
 from hwrt.tuning.shapes import shapes_to_json, typical_shapes
+
+if TYPE_CHECKING:
+    from hwrt.tuning.children import Child
 
 __all__ = ["is_proved", "prove", "remember"]
 
@@ -98,6 +100,8 @@ def prove(
 @contextlib.contextmanager
 def _child(backend: str, limits: Limits) -> Iterator[Child]:
     """A process that has loaded the backend."""
+    from hwrt.tuning.children import Child  # not for a load whose plan is proved
+
     child = Child(backend, memory_bytes=limits.memory_bytes)
     try:
         child.ask(
