@@ -39,6 +39,7 @@ def load(
     samples: Samples | None = None,
     threads: int | None = None,
     max_memory_mb: int | None = None,
+    max_p99_ms: float | None = None,
     tune: str = "auto",
     plan: Plan | str | os.PathLike[str] | None = None,
     budget_s: float = 30.0,
@@ -59,6 +60,8 @@ def load(
     ``samples_id`` is a name by which the cache knows them, in place of their content.  ``tune``
     "never" uses ``plan`` or a cached plan only, be it made with other versions of the software.
     ``verify`` hashes the model and the compiled file in the cache, unchanged as they may look.
+    ``objective`` is "latency" (of one request at a time), "p99", "throughput" (with requests side
+    by side) or "memory"; ``max_memory_mb`` and ``max_p99_ms`` are limits that a plan must keep.
     ``budget_s`` bounds the timing of candidates.  With ``fallback`` a run that fails is done again
     by the plan's next right candidate, and those after it: see Session.
 
@@ -81,6 +84,7 @@ def load(
         else samples,
         threads=threads,
         max_memory_mb=max_memory_mb,
+        max_p99_ms=max_p99_ms,
         tune=tune,
         budget_s=budget_s,
         cache=cache if isinstance(cache, bool) else os.path.abspath(cache),  # noqa: PTH100
@@ -103,6 +107,7 @@ def tune(
     samples: Samples | None = None,
     threads: int | None = None,
     max_memory_mb: int | None = None,
+    max_p99_ms: float | None = None,
     budget_s: float = 30.0,
     cache: Cache = True,
     progress: Progress | None = None,
@@ -125,6 +130,7 @@ def tune(
         samples_id=samples_id,
         threads=threads,
         max_memory_mb=max_memory_mb,
+        max_p99_ms=max_p99_ms,
     )
     wish = arguments.wish(opened.info)
     check_tuning("auto", budget_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,6 +52,7 @@ class Arguments:
     samples: Samples | None = None
     threads: int | None = None
     max_memory_mb: int | None = None
+    max_p99_ms: float | None = None
     tune: str = "auto"
     budget_s: float = 30.0
     cache: Cache = True
@@ -70,6 +72,7 @@ class Arguments:
             accuracy=self.accuracy,
             threads=self.threads,
             max_memory_mb=self.max_memory_mb,
+            max_p99_ms=self.max_p99_ms,
         )
 
     def samples_key(self) -> str | None:
@@ -100,6 +103,7 @@ def make_wish(
     accuracy: str = "f32",
     threads: int | None = None,
     max_memory_mb: int | None = None,
+    max_p99_ms: float | None = None,
     every_candidate: bool = False,
 ) -> Wish:
     """The arguments of a load, checked.  Raises InputError for one that is wrong."""
@@ -118,6 +122,7 @@ def make_wish(
         objective=objective,
         accuracy=accuracy,
         max_memory_bytes=_bytes(max_memory_mb),
+        max_p99_s=_seconds(max_p99_ms),
         every_candidate=every_candidate,
     )
 
@@ -175,3 +180,12 @@ def _bytes(megabytes: int | None) -> int | None:
     if isinstance(megabytes, bool) or not isinstance(megabytes, int) or megabytes < 1:
         raise InputError(f"max_memory_mb is {megabytes!r}", hint="give a whole number from 1")
     return megabytes << 20
+
+
+def _seconds(milliseconds: SupportsFloat | None) -> float | None:
+    if milliseconds is None:
+        return None
+    is_number = isinstance(milliseconds, SupportsFloat) and not isinstance(milliseconds, bool)
+    if not is_number or not 0 < float(milliseconds) < math.inf:
+        raise InputError(f"max_p99_ms is {milliseconds!r}", hint="give milliseconds above 0")
+    return float(milliseconds) / 1e3

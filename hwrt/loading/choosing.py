@@ -155,6 +155,7 @@ def _measured(
         model_name=opened.title,
         model_file=_file_digest(opened),
         machine=asked.here.machine,
+        why=evidence.why,
         measured_again=again,
     )
 

@@ -133,6 +133,8 @@ def check_wish(plan: Plan, wish: Wish) -> None:
         "threads": (plan.options.threads or 0) > wish.threads,
         "max_memory_mb": wish.max_memory_bytes is not None
         and (plan.key.max_memory_bytes or math.inf) > wish.max_memory_bytes,
+        "max_p99_ms": wish.max_p99_s is not None
+        and (plan.key.max_p99_s or math.inf) > wish.max_p99_s,
     }
     for name, differs in contradictions.items():
         if differs:

@@ -41,6 +41,7 @@ def here(info: ModelInfo, wish: Wish, samples: str | None = None) -> Here:
         device=wish.device,
         samples=samples,
         max_memory_bytes=wish.max_memory_bytes,
+        max_p99_s=wish.max_p99_s,
     )
     return Here(key, machine)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hwrt.errors import NoBackend
+import hwrt
+from hwrt.errors import InputError, NoBackend
 from hwrt.model import read
 from hwrt.tuning import tuner
+from hwrt.tuning.plan import Plan
 from hwrt.tuning.room import Room
 from hwrt.tuning.trial import Trial
 from hwrt.tuning.tuner import Evidence, measure, require_winner
@@ -154,3 +156,40 @@ def test_what_misses_the_limit_is_rejected_and_the_next_is_chosen(
 
     assert chosen(evidence)["late_ms"] == 1
     assert "; its p99 is " in evidence.why
+
+
+def test_a_load_takes_the_limit_in_milliseconds(install: Install, relu_model: Model) -> None:
+    install("Several", "Judge")
+
+    with pytest.raises(NoBackend, match=r"(?s)misses max_p99_ms=0.5 by"):
+        hwrt.tune(relu_model(), threads=1, max_p99_ms=0.5)
+
+
+def test_a_plan_says_why_and_by_which_limit(install: Install, relu_model: Model) -> None:
+    install("Several", "Judge")
+
+    plan = hwrt.tune(relu_model(), threads=1, max_p99_ms=60_000)
+
+    assert "its p99 is " in plan.why
+    assert plan.key.max_p99_s == 60.0
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), float("inf"), True, "5"])
+def test_a_limit_that_is_no_time_is_refused(
+    install: Install, relu_model: Model, limit: object
+) -> None:
+    install("Good", "Judge")
+
+    with pytest.raises(InputError, match="max_p99_ms is "):
+        hwrt.load(relu_model(), max_p99_ms=limit)  # type: ignore[arg-type]
+
+
+def test_a_plan_without_the_limit_is_refused_where_there_is_one(
+    install: Install, relu_model: Model
+) -> None:
+    install("Good", "Judge")
+    plan = hwrt.tune(relu_model(), threads=1)
+
+    with pytest.raises(InputError, match="max_p99_ms= asks for something else than the plan"):
+        hwrt.load(relu_model(), threads=1, plan=plan, max_p99_ms=1000)
