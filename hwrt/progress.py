@@ -15,7 +15,7 @@ __all__ = ["progress_bar"]
 @contextlib.contextmanager
 def progress_bar(given: Progress | None = None) -> Iterator[Progress | None]:
     """What to give as ``progress``: the caller's own, else a bar; None where nobody watches."""
-    if given is not None or not sys.stderr.isatty():
+    if given is not None or not _is_seen():
         yield given
         return
     from rich.console import Console
@@ -35,3 +35,11 @@ def progress_bar(given: Progress | None = None) -> Iterator[Progress | None]:
             return True
 
         yield show
+
+
+def _is_seen() -> bool:
+    """True where standard error is a terminal; a service may have closed it."""
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:
+        return False

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,17 @@ def test_without_a_terminal_there_is_no_bar(capsys: pytest.CaptureFixture[str]) 
         assert progress is None
 
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "none"])
+def test_without_a_standard_error_there_is_no_bar(
+    monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream if is_closed else None)
+    with progress_bar() as progress:
+        assert progress is None
 
 
 def test_on_a_terminal_the_bar_goes_to_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
