@@ -52,9 +52,10 @@ def bench(
 ) -> Report:
     """Every candidate that the backends name for the model: its samples, or why it has none.
 
-    The arguments are those of ``hwrt.load``.  ``preset`` is how long each candidate is timed;
-    ``effort`` overrides it, which the verdict, given by the preset, may then not forgive.  What
-    answers wrongly by ``accuracy`` is rejected and not timed.
+    The arguments are those of ``hwrt.load``.  ``preset`` is how long the best candidate of each
+    backend, device and precision is timed; the other settings get a few rounds, in which that is
+    found.  ``effort`` overrides it, which the verdict, given by the preset, may then not forgive.
+    What answers wrongly by ``accuracy`` is rejected and not timed.
 
     Raises ModelError, InputError and NoBackend as ``hwrt.tune`` does, the last only where there is
     no candidate at all, and SessionError when ``progress`` says to stop.
@@ -108,6 +109,9 @@ def bench(
         inputs=_inputs(samples, feeds, effort),
         shapes=sizes or typical_shapes(info.inputs, wish.shapes),
         results=_results(evidence, rules),
+        objective=objective,
+        chosen=evidence.winner,
+        why=evidence.why,
         reference=evidence.reference,
         unverified=evidence.unverified,
         dropped=evidence.dropped,
@@ -129,7 +133,8 @@ def _preset(scenario: str, preset: str) -> Preset:
 
 
 def _effort(preset: Preset) -> Effort:
-    # Losers are timed as long as the rest: here every figure is an answer.
+    # Losers are timed as long as the rest: here every figure is an answer.  But of a dozen settings
+    # of one backend the best is enough.
     return Effort(
         min_seconds=preset.min_seconds,
         min_samples=preset.min_samples,
@@ -138,17 +143,24 @@ def _effort(preset: Preset) -> Effort:
         warm_up_s=5.0,
         budget_s=math.inf,
         prune=False,
+        screen=3,
     )
 
 
 def _results(evidence: Evidence, preset: Preset) -> tuple[Result, ...]:
     results = []
-    for measurement, span in zip(evidence.measurements, evidence.spans, strict=True):
+    for i, (measurement, span) in enumerate(
+        zip(evidence.measurements, evidence.spans, strict=True)
+    ):
         if not measurement.samples_s:
             verdict = Verdict(False, (f"{measurement.status}: {measurement.reason}",))
             results.append(Result(measurement, None, verdict, None))
             continue
         summary = describe(measurement.samples_s)
+        if i in evidence.screened:
+            why = "screened: another setting of the same backend and precision is faster"
+            results.append(Result(measurement, summary, Verdict(False, (why,)), span, True))
+            continue
         before, after = span or (None, None)
         verdict = judge(
             summary,

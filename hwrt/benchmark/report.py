@@ -6,32 +6,31 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hwrt.machine.conditions import Conditions, between
 from hwrt.machine.fingerprint import key as machine_key
 from hwrt.measure.measurement import Measurement
 from hwrt.measure.output_error import OutputError
-from hwrt.measure.percentile import Percentile, nearest_rank
+from hwrt.measure.percentile import nearest_rank
 from hwrt.measure.statistics import Summary
 from hwrt.measure.verdict import Verdict
 from hwrt.model import memo
 from hwrt.spec import ModelInfo
-from hwrt.text import plain
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 __all__ = [
     "SCHEMA",
     "Report",
     "Result",
+    "backend_and_precision",
     "conclusion",
     "count",
     "error_text",
+    "median_of",
     "milliseconds",
+    "names_of",
+    "significant",
     "size",
-    "table",
 ]
 
 SCHEMA = "hwrt.bench/1"
@@ -43,7 +42,6 @@ _FIGURES = (
     *("outliers", "block_spread"),
 )
 _UNRELIABLE = ", but not reliably: see INVALID, and run again when the machine is idle"
-_SHOWN_OPTIONS = frozenset({"precision", "threads"})
 _MODEL_FIELDS = (
     *("path", "format", "sha256", "size_bytes", "producer", "ir_version", "opsets"),
     *("parameters", "quantized", "inputs", "outputs"),
@@ -55,21 +53,31 @@ class Result:
     """One candidate: what was measured, its statistics, and whether they may be believed.
 
     ``summary`` is None where nothing was timed; ``span`` holds the conditions before and after.
+    ``screened`` is True where it got a few rounds only: another setting stands for it.
     """
 
     measurement: Measurement
     summary: Summary | None
     verdict: Verdict
     span: tuple[Conditions, Conditions] | None
+    screened: bool = False
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Inferences in a second; one after the other where no more were in flight."""
+        if self.measurement.rate_per_s is not None or self.summary is None:
+            return self.measurement.rate_per_s
+        return self.summary.n / self.summary.total_s
 
     def to_json(self) -> dict[str, Any]:
         """Values for JSON: the measurement, raw samples and all, and what follows from it."""
-        rate = None if self.summary is None else self.summary.n / self.summary.total_s
+        rate = self.rate_per_s
         document = {
             **self.measurement.to_json(),
             "latency_s": self._latency(),
             "throughput_per_s": rate,
             "verdict": self.verdict.to_json(),
+            "screened": self.screened,
             "conditions": None if self.span is None else asdict(between(*self.span)),
         }
         if rate is None:
@@ -119,16 +127,21 @@ class Report:
     versions: Mapping[str, str | None]
     hwrt_version: str
     made_at: str
+    objective: str = "latency"
+    chosen: int | None = None
+    why: str = ""
 
     @property
     def winner(self) -> int | None:
         """The index of the right candidate with the least median; None where there is none.
 
         With the few samples of a tuning the lower quartile tells more; with a bench's many, it is
-        the figure that is shown and compared.
+        the figure that is shown and compared.  For another objective it is the one ``chosen``.
         """
-        medians = [(_median(r), i) for i, r in enumerate(self.results) if r.summary is not None]
-        return min(medians)[1] if medians else None
+        if self.objective != "latency":
+            return self.chosen
+        right = [i for i, r in enumerate(self.results) if r.summary and not r.screened]
+        return min(right, key=lambda i: median_of(self.results[i]), default=None)
 
     @property
     def measured(self) -> tuple[Result, ...]:
@@ -138,7 +151,8 @@ class Report:
     @property
     def valid(self) -> bool:
         """True when something was measured, and every verdict on what was measured is VALID."""
-        return bool(self.measured) and all(result.verdict.valid for result in self.measured)
+        verdicts = [result.verdict.valid for result in self.measured if not result.screened]
+        return bool(verdicts) and all(verdicts)
 
     def to_json(self) -> dict[str, Any]:
         """The report as values for strict JSON: no NaN and no infinity."""
@@ -158,6 +172,7 @@ class Report:
             "scenario": self.scenario,
             "preset": self.preset,
             "threads": self.threads,
+            "objective": self.objective,
             "inputs": self.inputs,
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
             "reference": self.reference,
@@ -173,14 +188,6 @@ class Report:
         return json.dumps(self.to_json(), indent=1, allow_nan=False)
 
 
-def table(report: Report) -> RenderableType:
-    """The report for people, to be printed by rich: figures, then reasons, then the conclusion."""
-    from rich.console import Group
-
-    heading = _cells(_heading(report))
-    return Group(*heading, "", _figures(report), _notes(report), _last(report))
-
-
 def conclusion(report: Report) -> str:
     """Who is fastest, by how much, or that the samples do not tell.
 
@@ -190,16 +197,19 @@ def conclusion(report: Report) -> str:
     if report.winner is None:
         return "no candidate ran rightly"
     best = report.results[report.winner]
-    others = [result for result in report.measured if result is not best]
-    names = _names(report.measured)
+    if report.objective != "latency":
+        return f"{best.measurement.candidate}: {report.why}"
+    timed = [result for result in report.measured if not result.screened]
+    others = [result for result in timed if result is not best]
+    names = names_of(timed)
     if not others:
         text = f"{names[id(best)]} is the only candidate that ran rightly"
         return text if best.verdict.valid else text + _UNRELIABLE
-    second = min(others, key=_median)
+    second = min(others, key=median_of)
     mine, theirs = (_interval(result) for result in (best, second))
     text = f"no significant difference between {names[id(best)]} and {names[id(second)]}"
     if mine[1] < theirs[0]:
-        ratio = _median(second) / _median(best)
+        ratio = median_of(second) / median_of(best)
         text = f"{names[id(best)]} is {ratio:.2f}x faster than {names[id(second)]}"
     if not (best.verdict.valid and second.verdict.valid):
         return text + _UNRELIABLE
@@ -208,7 +218,7 @@ def conclusion(report: Report) -> str:
 
 def milliseconds(seconds: float | None) -> str:
     """Milliseconds with three significant digits, without the unit; ``n/a`` for None."""
-    return "n/a" if seconds is None else _significant(seconds * 1e3)
+    return "n/a" if seconds is None else significant(seconds * 1e3)
 
 
 def size(size_bytes: int | None) -> str:
@@ -217,7 +227,7 @@ def size(size_bytes: int | None) -> str:
         return "unknown"
     power = min(max(size_bytes.bit_length() - 1, 0) // 10, len(_UNITS) - 1)
     number = size_bytes / (1 << 10 * power)
-    return f"{_significant(number) if power else size_bytes} {_UNITS[power]}"
+    return f"{significant(number) if power else size_bytes} {_UNITS[power]}"
 
 
 def count(number: int | None) -> str:
@@ -236,111 +246,11 @@ def error_text(errors: Mapping[str, OutputError]) -> str:
     return f"{min(shares):.2%}" if shares else "-"
 
 
-def _heading(report: Report) -> Iterable[str]:
-    cpu = report.machine["cpu"]
-    model = report.model
-    shapes = ", ".join(f"{name} {_sizes(shape)}" for name, shape in report.shapes.items())
-    yield (f"{report.source}: {model.format}, {size(model.size_bytes)}, sha256 {model.sha256[:12]}")
-    yield f"{cpu['model']}, {cpu['allowed']} CPUs allowed, {_threads(report.threads)}"
-    yield f"{report.scenario}, preset {report.preset}; inputs: {report.inputs}; {shapes}"
-    if report.unverified is None:
-        yield f"outputs checked against {report.reference}"
-    else:
-        yield f"outputs NOT checked: {report.unverified}"
-
-
-def _figures(report: Report) -> RenderableType:
-    from rich.table import Table
-
-    grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for name in ("", "backend", "device", "precision"):
-        grid.add_column(name, overflow="fold")
-    # Headings of two lines leave room for the backend's name on 80 columns.
-    for name in ("p50\nms", "p90\nms", "n", "runs/s", "vs\nbest", "output\nerror"):
-        grid.add_column(name, justify="right", no_wrap=True)  # names fold, no figure is cut
-    grid.add_column("verdict", no_wrap=True)
-    best = None if report.winner is None else report.results[report.winner]
-    for result in sorted(report.results, key=_order):
-        style = "bold green" if result is best else None
-        grid.add_row(*_cells(_row(result, best)), style=style)
-    return grid
-
-
-def _row(result: Result, best: Result | None) -> list[str]:
-    measurement, summary = result.measurement, result.summary
-    figures = ["-"] * 5
-    verdict: str = measurement.status
-    if summary is not None and best is not None:
-        verdict = "VALID" if result.verdict.valid else "INVALID"
-        figures = [
-            _percentile(summary.p50),
-            _percentile(summary.p90),
-            str(summary.n),
-            _significant(summary.n / summary.total_s),
-            f"{_median(result) / _median(best):.2f}x",
-        ]
-    candidate = measurement.candidate
-    more = [f"{k}={v}" for k, v in candidate.options.items() if k not in _SHOWN_OPTIONS]
-    return [
-        "*" if result is best else "",
-        " ".join([candidate.backend, *more, candidate.variant or ""]).strip(),
-        candidate.device,
-        measurement.precision or candidate.options.precision or "-",
-        *figures,
-        error_text(measurement.output_error),
-        verdict,
-    ]
-
-
-def _notes(report: Report) -> RenderableType:
-    """A line for each reason; those of one candidate stand together."""
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(overflow="fold", max_width=28)
-    grid.add_column(overflow="fold")
-    rows = []
-    names = _names(report.results)
-    for result in sorted(report.results, key=_order):
-        name = names[id(result)]
-        rows += [
-            (name if i == 0 else "", reason) for i, reason in enumerate(result.verdict.reasons)
-        ]
-        if result.summary is not None:
-            rows += [(name, text) for text in _not_told(result.summary)]
-    rows += [(name, f"not tried: {why}") for name, why in report.dropped.items()]
-    if rows:
-        grid.add_row("", "")
-    for row in rows:
-        grid.add_row(*_cells(row))
-    return grid
-
-
-def _last(report: Report) -> RenderableType:
-    from rich.text import Text
-
-    rule = " (by the 95% intervals of the medians)" if len(report.measured) > 1 else ""
-    return Text.assemble("\n", (plain(conclusion(report)), "bold"), rule)
-
-
-def _cells(texts: Iterable[str]) -> Iterable[RenderableType]:
-    """The texts as rich shows them unread: a reason may hold what it takes for markup."""
-    from rich.text import Text
-
-    return (Text(plain(text)) for text in texts)
-
-
-def _not_told(summary: Summary) -> Iterable[str]:
-    for name, found in (("p50", summary.p50), ("p90", summary.p90)):
-        if found.value is None:
-            yield f"{name}: n/a ({found.reason})"
-
-
-def _names(results: Iterable[Result]) -> dict[int, str]:
+def names_of(results: Iterable[Result]) -> dict[int, str]:
     """By id: the backend, with as much beside it as tells the candidates apart."""
     results = list(results)
     names: dict[int, str] = {}
-    for name_of in (_backend, _backend_and_precision, _candidate):
+    for name_of in (_backend, backend_and_precision, _candidate):
         texts = [name_of(result) for result in results]
         for result, text in zip(results, texts, strict=True):
             if texts.count(text) == 1:
@@ -352,7 +262,8 @@ def _backend(result: Result) -> str:
     return result.measurement.candidate.backend
 
 
-def _backend_and_precision(result: Result) -> str:
+def backend_and_precision(result: Result) -> str:
+    """The backend, and the precision that was built, or asked for where nothing was."""
     measurement = result.measurement
     precision = measurement.precision or measurement.candidate.options.precision
     return f"{_backend(result)} {precision}"
@@ -362,12 +273,7 @@ def _candidate(result: Result) -> str:
     return str(result.measurement.candidate)
 
 
-def _order(result: Result) -> tuple[int, float]:
-    status = ("ok", "rejected", "failed").index(result.measurement.status)
-    return status, _median(result)
-
-
-def _median(result: Result) -> float:
+def median_of(result: Result) -> float:
     """The p50 that is shown, for any number of samples; infinite where nothing was timed."""
     samples_s = result.measurement.samples_s
     return nearest_rank(samples_s, 0.5) if samples_s else math.inf
@@ -379,19 +285,8 @@ def _interval(result: Result) -> tuple[float, float]:
     return found or (-math.inf, math.inf)
 
 
-def _percentile(percentile: Percentile) -> str:
-    return milliseconds(percentile.value)
-
-
-def _significant(value: float) -> str:
+def significant(value: float) -> str:
+    """The number with three significant digits."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
-
-
-def _threads(number: int) -> str:
-    return "1 thread" if number == 1 else f"{number} threads"

@@ -66,7 +66,7 @@ def command(
     checked first; one that answers wrongly is rejected and has no latency.
     """
     from hwrt.benchmark.bench import bench
-    from hwrt.benchmark.report import table
+    from hwrt.benchmark.table import table
 
     model, load_arguments = batched(model, load_arguments, batch)
     with progress_bar() as progress:

@@ -172,6 +172,6 @@ _OPTIONS = (
     click.option(
         "--objective",
         type=click.Choice(["latency", "p99", "throughput", "memory"]),
-        help="What the choice minimises: latency is the only one in this version.",
+        help="What decides: latency (of one at a time), its p99, throughput, or memory.",
     ),
 )

@@ -54,7 +54,7 @@ class Contender:
 
     ``windows`` maps the number of a round to the costs measured in it, in seconds: the samples, or
     for throughput the seconds per inference.  ``changed`` counts the options in which it differs
-    from its backend's own default.
+    from its backend's own default.  ``group`` names those of which one may stand for all.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Contender:
     memory_bytes: int | None = None
     changed: int = 0
     threads: int = 1
+    group: str = ""
 
 
 class Ratio(NamedTuple):

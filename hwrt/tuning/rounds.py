@@ -79,9 +79,10 @@ class Lane:
     """An entry with what it has shown so far.
 
     ``contender`` holds its windows, ``samples_s`` its samples in order and ``counts`` how many of
-    them each round gave, as (number of the round, how many).  ``missed`` is the limit
-    that it does not keep, in words; ``failed`` is True where it could not go on, ``finalist`` where
-    its tail was looked at, which only others of that kind then compare with.
+    them each round gave, as (number of the round, how many).  ``failed`` is True where it could not
+    go on, ``screened`` where another of its group went on alone, ``finalist`` where its tail was
+    looked at, which only others of that kind then compare with.  ``missed`` is the limit that it
+    does not keep, in words.
     """
 
     entry: Sampled
@@ -89,6 +90,7 @@ class Lane:
     samples_s: list[float] = field(default_factory=list)
     counts: list[tuple[int, int]] = field(default_factory=list)
     racing: bool = True
+    screened: bool = False
     failed: bool = False
     finalist: bool = False
     missed: str | None = None
@@ -207,6 +209,8 @@ class Race:
         """Those that get another window."""
         if self._effort.prune and rounds:
             self._drop_losers([lane for lane in lanes if lane.racing], rounds)
+        if rounds == self._effort.screen:
+            _screen([lane for lane in lanes if lane.racing])
         racing = [lane for lane in lanes if lane.racing]
         wanting = [lane for lane in racing if self._progress(lane) < 1.0]
         if not self._effort.prune:
@@ -340,6 +344,15 @@ class Race:
 def _choosable(lanes: Sequence[Lane]) -> list[Lane]:
     standing = [lane for lane in lanes if lane.standing]
     return [lane for lane in standing if lane.finalist] or standing
+
+
+def _screen(lanes: Sequence[Lane]) -> None:
+    """Let the fastest of each group go on."""
+    seen = set()
+    for lane in _ranked(lanes):
+        lane.screened = lane.contender.group in seen
+        lane.racing = not lane.screened
+        seen.add(lane.contender.group)
 
 
 def _ranked(lanes: Sequence[Lane]) -> list[Lane]:

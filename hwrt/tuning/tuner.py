@@ -42,7 +42,8 @@ class Evidence:
     ``spans`` holds, for each, the machine's conditions before and after it was timed; None where
     it never came to that.  ``reference_check`` says what ``onnx.reference`` makes of the reference.
     ``winner`` is the index of the one that serves the objective best, None where none is right, and
-    ``why`` says by how much, or that the difference is not significant.
+    ``why`` says by how much, or that the difference is not significant.  ``screened`` are those
+    that another setting of the same backend, device and precision stood for.
     """
 
     measurements: tuple[Measurement, ...]
@@ -54,6 +55,7 @@ class Evidence:
     reference_check: str | None = None
     winner: int | None = None
     why: str = ""
+    screened: frozenset[int] = frozenset()
 
 
 def measure(
@@ -134,13 +136,16 @@ class _Contest:
                 self._prepare(trial)
                 kept = self._race_group([kept, trial])
 
-    def result(self) -> tuple[int | None, str]:
-        """(the index of the trial that is chosen, why)."""
+    def result(self) -> tuple[int | None, str, frozenset[int]]:
+        """(the index of the trial that is chosen, why, the indices of those that were screened)."""
+        screened = frozenset(
+            self._trials.index(trial) for trial, lane in self._lanes if lane.screened
+        )
         index, why = self._race.decision()
         if index is None:
-            return None, why
+            return None, why, screened
         trial, _ = self._lanes[index]
-        return self._trials.index(trial), why
+        return self._trials.index(trial), why, screened
 
     def _gather(
         self, waiting: list[Trial], kept: Trial | None
@@ -207,7 +212,8 @@ class _Contest:
         names = (default.keys() | candidate.options.keys()) - {"threads"}
         changed = sum(default.get(name) != candidate.options.get(name) for name in names)
         threads = candidate.options.threads or self._task.wish.threads
-        return Contender(str(candidate), changed=changed, threads=threads)
+        group = f"{candidate.backend} {candidate.device} {trial.measurement.precision}"
+        return Contender(str(candidate), changed=changed, threads=threads, group=group)
 
 
 def require_winner(title: str, evidence: Evidence) -> int:

@@ -57,7 +57,8 @@ class Effort:
     Each gets windows of ``window_s`` in turn until it has ``min_seconds`` of samples,
     ``min_samples`` of them and ``min_windows``, or ``max_seconds`` of samples; timing ends in any
     case after ``budget_s``.  With ``prune``, what lies behind gets no more windows, and what can
-    not be told apart gets up to ``max_windows``.
+    not be told apart gets up to ``max_windows``.  With ``screen``, one candidate of each backend,
+    device and precision goes on after that many rounds.
     """
 
     min_seconds: float = 0.2
@@ -70,6 +71,7 @@ class Effort:
     budget_s: float = 30.0
     compile_timeout_s: float = 600.0
     prune: bool = True
+    screen: int | None = None
     feeds: int = 3
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwrt.benchmark.bench import bench
+from hwrt.benchmark.bench import _effort, bench
 from hwrt.benchmark.report import Report
 from hwrt.errors import InputError, NoBackend, SessionError
+from hwrt.measure.preset import PRESETS
 from hwrt.tuning import onnx_reference
 from hwrt.tuning.wish import Effort
 
@@ -172,3 +174,35 @@ def test_the_engines_of_this_machine_are_benched_on_a_zoo_model() -> None:
     assert {"onnxruntime", "openvino"} <= right
     assert {result.measurement.precision for result in report.measured} == {"f32"}
     assert json.loads(report.dumps())["unverified"] is None
+
+
+def test_one_of_a_backends_settings_is_timed_and_the_others_are_screened(
+    install: Install, relu_model: Model
+) -> None:
+    install("Several", "Judge")
+    effort = dataclasses.replace(EFFORT, prune=False, screen=2)
+
+    report = bench(relu_model(), effort=effort)
+
+    assert [result.screened for result in report.results] == [False, True, True, True]
+    assert [len(result.measurement.windows) for result in report.results[1:]] == [2, 2, 2]
+    assert report.winner == 0
+    assert report.results[1].verdict.reasons == (
+        "screened: another setting of the same backend and precision is faster",
+    )
+
+
+def test_the_presets_screen(install: Install, relu_model: Model) -> None:
+    assert _effort(PRESETS["quick"]).screen == 3
+
+
+def test_a_bench_for_throughput_tells_the_rate_of_requests_in_flight(
+    install: Install, relu_model: Model
+) -> None:
+    install("Several", "Judge")
+
+    report = bench(relu_model(), effort=EFFORT, objective="throughput", threads=2)
+
+    assert report.winner is not None
+    won = report.results[report.winner]
+    assert won.to_json()["throughput_per_s"] == won.measurement.rate_per_s

@@ -17,9 +17,11 @@ from hwrt.benchmark.report import (
     error_text,
     milliseconds,
     size,
-    table,
 )
+from hwrt.benchmark.table import table
 from hwrt.measure.output_error import OutputError
+from hwrt.measure.verdict import Verdict
+from hwrt.spec import Options
 
 Timed = Callable[..., Result]
 ReportOf = Callable[..., Report]
@@ -296,3 +298,80 @@ def test_no_figure_is_cut_on_a_narrow_terminal(
     shown = next(line for line in narrow if line.startswith("*"))
     assert len(figures) > 5
     assert [figure for figure in figures if figure not in shown.split()] == []
+
+
+def screened(result: Result, **options: object) -> Result:
+    """The result as that of other settings, which got a few rounds only."""
+    candidate = result.measurement.candidate
+    other = replace(candidate, options=Options({**candidate.options, **options}))  # type: ignore[dict-item]
+    measurement = replace(result.measurement, candidate=other)
+    return replace(result, measurement=measurement, screened=True, verdict=Verdict(False, ("s",)))
+
+
+def test_settings_that_were_screened_are_told_in_one_line(
+    report_of: ReportOf, timed: Timed
+) -> None:
+    slower = screened(timed("alpha", near(0.002)), threads=2)
+    slowest = screened(timed("alpha", near(0.003)), spinning=False)
+
+    report = report_of(timed("alpha", near(0.001)), slowest, slower)
+    text = " ".join(" ".join(printed(report)).split())
+
+    assert "threads=2 2.00x, spinning=False 3.00x" in text
+    assert text.count("INVALID") == 0
+
+
+def test_what_was_screened_neither_wins_nor_makes_a_report_invalid(
+    report_of: ReportOf, timed: Timed
+) -> None:
+    lucky = screened(timed("alpha", near(0.0001)), threads=2)
+
+    report = report_of(lucky, timed("alpha", near(0.001)))
+
+    assert report.winner == 1
+    assert report.valid
+    assert conclusion(report) == "alpha is the only candidate that ran rightly"
+
+
+def test_the_document_says_what_was_screened(report_of: ReportOf, timed: Timed) -> None:
+    report = report_of(
+        timed("alpha", near(0.001)), screened(timed("alpha", near(0.002)), threads=2)
+    )
+
+    results = strict(report.dumps())["results"]
+
+    assert [result["screened"] for result in results] == [False, True]
+
+
+def test_another_number_of_threads_than_the_benchs_is_shown(
+    report_of: ReportOf, timed: Timed
+) -> None:
+    result = timed("alpha", near(0.001))
+    candidate = replace(result.measurement.candidate, options=Options(threads=7))
+    other = replace(result, measurement=replace(result.measurement, candidate=candidate))
+
+    rows = [line for line in printed(report_of(result, other), width=120) if "VALID" in line]
+
+    assert ["threads=7" in row for row in rows] == [False, True]
+    assert not any("threads=1" in row for row in rows)
+
+
+def test_for_another_objective_the_chosen_wins_and_its_reason_is_told(
+    report_of: ReportOf, timed: Timed
+) -> None:
+    two = report_of(timed("alpha", near(0.001)), timed("beta", near(0.002)))
+
+    report = replace(two, objective="memory", chosen=1, why="least memory: 1 MiB")
+
+    assert report.winner == 1
+    assert conclusion(report) == "beta cpu:0 precision=f32 threads=1: least memory: 1 MiB"
+
+
+def test_the_rate_of_requests_in_flight_is_shown(report_of: ReportOf, timed: Timed) -> None:
+    result = timed("alpha", near(0.001))
+    measured = replace(result.measurement, in_flight=2, rates_per_s=(1900.0, 2000.0))
+
+    (document,) = strict(report_of(replace(result, measurement=measured)).dumps())["results"]
+
+    assert document["throughput_per_s"] == pytest.approx(2000.0)
+    assert document["in_flight"] == 2

@@ -1,0 +1,183 @@
+"""A report as a table for people, to be printed by rich."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hwrt.benchmark.report import (
+    Report,
+    Result,
+    backend_and_precision,
+    conclusion,
+    error_text,
+    median_of,
+    milliseconds,
+    names_of,
+    significant,
+    size,
+)
+from hwrt.measure.percentile import Percentile
+from hwrt.measure.statistics import Summary
+from hwrt.text import plain
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["table"]
+
+
+def table(report: Report) -> RenderableType:
+    """The report for people, to be printed by rich: figures, then reasons, then the conclusion."""
+    from rich.console import Group
+
+    heading = _cells(_heading(report))
+    return Group(*heading, "", _figures(report), _notes(report), _last(report))
+
+
+def _heading(report: Report) -> Iterable[str]:
+    cpu = report.machine["cpu"]
+    model = report.model
+    shapes = ", ".join(f"{name} {_sizes(shape)}" for name, shape in report.shapes.items())
+    yield (f"{report.source}: {model.format}, {size(model.size_bytes)}, sha256 {model.sha256[:12]}")
+    yield f"{cpu['model']}, {cpu['allowed']} CPUs allowed, {_threads(report.threads)}"
+    yield f"{report.scenario}, preset {report.preset}; inputs: {report.inputs}; {shapes}"
+    if report.unverified is None:
+        yield f"outputs checked against {report.reference}"
+    else:
+        yield f"outputs NOT checked: {report.unverified}"
+
+
+def _figures(report: Report) -> RenderableType:
+    from rich.table import Table
+
+    grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for name in ("", "backend", "device", "precision"):
+        grid.add_column(name, overflow="fold")
+    # Headings of two lines leave room for the backend's name on 80 columns.
+    for name in ("p50\nms", "p90\nms", "n", "runs/s", "vs\nbest", "output\nerror"):
+        grid.add_column(name, justify="right", no_wrap=True)  # names fold, no figure is cut
+    grid.add_column("verdict", no_wrap=True)
+    best = None if report.winner is None else report.results[report.winner]
+    for result in sorted((r for r in report.results if not r.screened), key=_order):
+        style = "bold green" if result is best else None
+        grid.add_row(*_cells(_row(result, best, report.threads)), style=style)
+    return grid
+
+
+def _row(result: Result, best: Result | None, threads: int) -> list[str]:
+    measurement, summary = result.measurement, result.summary
+    figures = ["-"] * 5
+    verdict: str = measurement.status
+    if summary is not None and best is not None:
+        verdict = "VALID" if result.verdict.valid else "INVALID"
+        figures = [
+            _percentile(summary.p50),
+            _percentile(summary.p90),
+            str(summary.n),
+            significant(result.rate_per_s or 0.0),
+            f"{median_of(result) / median_of(best):.2f}x",
+        ]
+    candidate = measurement.candidate
+    shown = {"precision"} | ({"threads"} if candidate.options.threads == threads else set())
+    more = [f"{k}={v}" for k, v in candidate.options.items() if k not in shown]
+    return [
+        "*" if result is best else "",
+        " ".join([candidate.backend, *more, candidate.variant or ""]).strip(),
+        candidate.device,
+        measurement.precision or candidate.options.precision or "-",
+        *figures,
+        error_text(measurement.output_error),
+        verdict,
+    ]
+
+
+def _notes(report: Report) -> RenderableType:
+    """A line for each reason; those of one candidate stand together."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(overflow="fold", max_width=28)
+    grid.add_column(overflow="fold")
+    rows = []
+    names = names_of(report.results)
+    for result in sorted(report.results, key=_order):
+        if result.screened:
+            continue
+        name = names[id(result)]
+        rows += [
+            (name if i == 0 else "", reason) for i, reason in enumerate(result.verdict.reasons)
+        ]
+        if result.summary is not None:
+            rows += [(name, text) for text in _not_told(result.summary)]
+    rows += _screened(report)
+    rows += [(name, f"not tried: {why}") for name, why in report.dropped.items()]
+    if rows:
+        grid.add_row("", "")
+    for row in rows:
+        grid.add_row(*_cells(row))
+    return grid
+
+
+def _screened(report: Report) -> Iterable[tuple[str, str]]:
+    """A line for each backend and precision: its other settings, by the one that was timed."""
+    for best in report.measured:
+        others = [
+            r
+            for r in report.measured
+            if r.screened and backend_and_precision(r) == backend_and_precision(best)
+        ]
+        if others and not best.screened:
+            told = ", ".join(
+                f"{_settings(other, best)} {median_of(other) / median_of(best):.2f}x"
+                for other in sorted(others, key=median_of)
+            )
+            yield backend_and_precision(best), f"other settings, a few rounds each: {told}"
+
+
+def _settings(result: Result, other: Result) -> str:
+    """The options in which it differs from the other."""
+    ours, theirs = (of.measurement.candidate.options for of in (result, other))
+    differing = [
+        f"{k}={ours.get(k, 'default')}"
+        for k in sorted(ours.keys() | theirs.keys())
+        if ours.get(k) != theirs.get(k)
+    ]
+    return " ".join(differing)
+
+
+def _last(report: Report) -> RenderableType:
+    from rich.text import Text
+
+    rule = " (by the 95% intervals of the medians)" if len(report.measured) > 1 else ""
+    return Text.assemble("\n", (plain(conclusion(report)), "bold"), rule)
+
+
+def _cells(texts: Iterable[str]) -> Iterable[RenderableType]:
+    """The texts as rich shows them unread: a reason may hold what it takes for markup."""
+    from rich.text import Text
+
+    return (Text(plain(text)) for text in texts)
+
+
+def _not_told(summary: Summary) -> Iterable[str]:
+    for name, found in (("p50", summary.p50), ("p90", summary.p90)):
+        if found.value is None:
+            yield f"{name}: n/a ({found.reason})"
+
+
+def _order(result: Result) -> tuple[int, float]:
+    status = ("ok", "rejected", "failed").index(result.measurement.status)
+    return status, median_of(result)
+
+
+def _percentile(percentile: Percentile) -> str:
+    return milliseconds(percentile.value)
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _threads(number: int) -> str:
+    return "1 thread" if number == 1 else f"{number} threads"
