@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwrt import backend, errors, vision, zoo
+    from hwrt.entry import load, tune
     from hwrt.errors import (
         BackendError,
         BackendFailure,
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
         SessionError,
         UnsupportedModel,
     )
-    from hwrt.loading import inspect, load, tune
+    from hwrt.loading import inspect
+    from hwrt.measure.gate import AccuracyGate
     from hwrt.registry import BackendStatus, backends
     from hwrt.session import Session
     from hwrt.spec import Device, ModelInfo, Options, Range, TensorSpec
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AccuracyGate",
     "BackendError",
     "BackendFailure",
     "BackendStatus",
@@ -60,11 +63,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("inspect", "load", "tune"), "hwrt.loading"),
+    **dict.fromkeys(("load", "tune"), "hwrt.entry"),
     **dict.fromkeys(("BackendStatus", "backends"), "hwrt.registry"),
     **dict.fromkeys(("Device", "ModelInfo", "Options", "Range", "TensorSpec"), "hwrt.spec"),
+    "AccuracyGate": "hwrt.measure.gate",
     "Plan": "hwrt.tuning.plan",
     "Session": "hwrt.session",
+    "inspect": "hwrt.loading",
 }
 _MODULES = frozenset({"backend", "errors", "vision", "zoo"})
 

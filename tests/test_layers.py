@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("cli",),
     ("benchmark",),
+    ("entry",),
     ("vision", "onnx_backend"),
     ("session", "loading"),
     ("tuning", "source"),

@@ -12,6 +12,7 @@ import pytest
 import hwrt
 
 PUBLIC = [
+    "AccuracyGate",
     "BackendError",
     "BackendFailure",
     "BackendStatus",

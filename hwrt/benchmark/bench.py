@@ -11,12 +11,14 @@ from dataclasses import replace
 import hwrt
 from hwrt.backend import Array
 from hwrt.benchmark.report import Report, Result
+from hwrt.entry import samples_for
 from hwrt.errors import InputError, SessionError
 from hwrt.loading import GivenShapes, Samples, given_feeds, make_wish
 from hwrt.machine.conditions import conditions
 from hwrt.machine.fingerprint import fingerprint
 from hwrt.machine.fingerprint import key as machine_key
 from hwrt.machine.versions import versions
+from hwrt.measure.gate import AccuracyGate
 from hwrt.measure.preset import PRESETS, Preset
 from hwrt.measure.statistics import describe
 from hwrt.measure.verdict import Verdict, judge
@@ -41,7 +43,7 @@ def bench(
     device: str | None = None,
     shapes: GivenShapes | None = None,
     objective: str = "latency",
-    accuracy: str = "f32",
+    accuracy: str | AccuracyGate = "f32",
     samples: Samples | None = None,
     threads: int | None = None,
     scenario: str = "single-stream",
@@ -79,7 +81,9 @@ def bench(
             raise SessionError("the bench was cancelled by progress")
 
     effort = effort or _effort(rules)
-    feeds = given_feeds(samples, info)
+    feeds = given_feeds(
+        samples_for(source, {"samples": samples, "shapes": shapes, "cache": cache}), info
+    )
     machine = fingerprint()
     before = conditions()
     try:

@@ -161,13 +161,14 @@ _OPTIONS = (
     click.option(
         "--accuracy",
         type=click.Choice(["f32", "relaxed"]),
-        help="f32 (the only one in this version): the model as its file states it.",
+        help="f32: the model as its file states it; relaxed: also reduced precision that keeps the "
+        "answers on the samples.",
     ),
     click.option(
         "--samples",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         metavar="DIR",
-        help="A folder of representative inputs.",
+        help="A folder of representative inputs: .npy or .npz feeds, or images.",
     ),
     click.option(
         "--objective",

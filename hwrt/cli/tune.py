@@ -50,7 +50,7 @@ def command(
     load_arguments: dict[str, Any],
 ) -> None:
     """Find the fastest right candidate for MODEL and keep the plan in the cache."""
-    from hwrt.loading import tune
+    from hwrt.entry import tune
 
     model, load_arguments = batched(model, load_arguments, batch)
     with progress_bar() as progress:

@@ -13,11 +13,13 @@ from hwrt.loading.arguments import (
     check_kinds,
     check_tuning,
     given_feeds,
+    known_by_name,
     make_wish,
 )
 from hwrt.loading.choosing import Asked, cached_plan, measured_plan
 from hwrt.loading.origin import load_model
 from hwrt.log import configure
+from hwrt.measure.gate import AccuracyGate
 from hwrt.session import Session
 from hwrt.source import Cache, ModelSource, open_model
 from hwrt.spec import ModelInfo, OptionValue, Progress
@@ -35,7 +37,7 @@ def load(
     options: Mapping[str, OptionValue] | None = None,
     shapes: GivenShapes | None = None,
     objective: str = "latency",
-    accuracy: str = "f32",
+    accuracy: str | AccuracyGate = "f32",
     samples: Samples | None = None,
     threads: int | None = None,
     max_memory_mb: int | None = None,
@@ -56,7 +58,10 @@ def load(
     where a CPU's leave them out): nothing is measured or checked then, but the model is compiled
     and run once in a child process first, as it is for a ``plan`` that was not measured in this
     cache.  ``shapes`` maps inputs to shapes, an int or a Range for each dynamic dimension.
-    ``samples`` (feeds, or a folder of .npy or .npz files) replace seeded random feeds;
+    ``samples`` (feeds, a folder of .npy or .npz files, or one of images, which become feeds as the
+    model's metadata or sidecar say) replace seeded random feeds; the first 64 count.
+    ``accuracy`` "relaxed" also tries reduced precision, and takes what keeps the reference's
+    answers on the samples; an AccuracyGate says by what metric.
     ``samples_id`` is a name by which the cache knows them, in place of their content.  ``tune``
     "never" uses ``plan`` or a cached plan only, be it made with other versions of the software.
     ``verify`` hashes the model and the compiled file in the cache, unchanged as they may look.
@@ -103,7 +108,7 @@ def tune(
     device: str | None = None,
     shapes: GivenShapes | None = None,
     objective: str = "latency",
-    accuracy: str = "f32",
+    accuracy: str | AccuracyGate = "f32",
     samples: Samples | None = None,
     threads: int | None = None,
     max_memory_mb: int | None = None,
@@ -135,7 +140,7 @@ def tune(
     wish = arguments.wish(opened.info)
     check_tuning("auto", budget_s)
     feeds = arguments.feeds(opened.info)
-    if not isinstance(samples, str | os.PathLike):
+    if not known_by_name(samples):
         arguments = replace(arguments, samples=feeds)
     asked = Asked.of(opened, wish, arguments.samples_key())
     try:

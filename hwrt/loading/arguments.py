@@ -13,9 +13,10 @@ from hwrt import registry
 from hwrt.backend import Array
 from hwrt.errors import InputError
 from hwrt.machine.limits import allowed_threads
+from hwrt.measure.gate import AccuracyGate
 from hwrt.source import Cache
 from hwrt.spec import ModelInfo, OptionValue, Progress, Range
-from hwrt.tuning.feeds import user_feeds
+from hwrt.tuning.feeds import SampleSource, user_feeds
 from hwrt.tuning.keys import samples_key
 from hwrt.tuning.shapes import check_shapes
 from hwrt.tuning.wish import Wish, names_of
@@ -27,12 +28,14 @@ __all__ = [
     "check_kinds",
     "check_tuning",
     "given_feeds",
+    "known_by_name",
     "make_wish",
 ]
 
-_MOST_SAMPLES = 16
+# From 59 right answers on, at most 5 % of all are wrong.
+_MOST_SAMPLES = 64
 
-Samples = Iterable[Mapping[str, Array]] | str | os.PathLike[str]
+Samples = Iterable[Mapping[str, Array]] | str | os.PathLike[str] | SampleSource
 GivenShapes = Mapping[str, Sequence[int | Range]]
 
 
@@ -40,7 +43,8 @@ GivenShapes = Mapping[str, Sequence[int | Range]]
 class Arguments:
     """Those of ``load`` that say how, without the model and the plan.
 
-    ``samples`` are None, a folder, or sets of feeds; ``samples_id`` is the user's name for them.
+    ``samples`` are None, a folder, sets of feeds, or what makes them; ``samples_id`` is the user's
+    name for them.
     """
 
     backend: str | Sequence[str] | None = None
@@ -48,7 +52,7 @@ class Arguments:
     options: Mapping[str, OptionValue] | None = None
     shapes: GivenShapes | None = None
     objective: str = "latency"
-    accuracy: str = "f32"
+    accuracy: str | AccuracyGate = "f32"
     samples: Samples | None = None
     threads: int | None = None
     max_memory_mb: int | None = None
@@ -100,7 +104,7 @@ def make_wish(
     device: str | None = None,
     shapes: GivenShapes | None = None,
     objective: str = "latency",
-    accuracy: str = "f32",
+    accuracy: str | AccuracyGate = "f32",
     threads: int | None = None,
     max_memory_mb: int | None = None,
     max_p99_ms: float | None = None,
@@ -139,7 +143,17 @@ def _threads(threads: int | None) -> int:
 
 def given_feeds(samples: Samples | None, info: ModelInfo) -> list[dict[str, Array]] | None:
     """The ``samples`` argument as sets of feeds, checked; None where there is none."""
-    return None if samples is None else user_feeds(samples, info.inputs, limit=_MOST_SAMPLES)
+    if samples is None:
+        return None
+    found = samples.feeds(info) if isinstance(samples, SampleSource) else samples
+    return user_feeds(found, info.inputs, limit=_MOST_SAMPLES)
+
+
+def known_by_name(samples: Samples | None) -> bool:
+    """True for samples that can be told from others without being read."""
+    if isinstance(samples, SampleSource):
+        return samples.key is not None
+    return isinstance(samples, str | os.PathLike)
 
 
 def check_tuning(tune: str, budget_s: object, **given: object) -> None:

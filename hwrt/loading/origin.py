@@ -18,7 +18,7 @@ from hwrt.errors import (
     SessionError,
 )
 from hwrt.files import distrust
-from hwrt.loading.arguments import Arguments, given_feeds
+from hwrt.loading.arguments import Arguments, given_feeds, known_by_name
 from hwrt.loading.choosing import Asked, cached_plan, measured_plan, plan_of_other_versions
 from hwrt.loading.judged import compile_judged, is_judged
 from hwrt.log import LOGGER, configure
@@ -134,7 +134,7 @@ def load_model(opened: Source, arguments: Arguments, plan: GivenPlan | None = No
     if arguments.options is not None:
         chosen = plan_of_options(info, wish, arguments.options)
         return _compiled_by(opened, arguments, wish, chosen, "options given")
-    if not isinstance(arguments.samples, str | os.PathLike):
+    if not known_by_name(arguments.samples):
         # An iterator gives them once; a folder is read when there is something to measure.
         arguments = replace(arguments, samples=given_feeds(arguments.samples, info))
     asked = Asked.of(opened, wish, arguments.samples_key())

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,9 +19,17 @@ from hwrt.backend import Array
 from hwrt.errors import InputError
 from hwrt.files import write_atomically
 from hwrt.machine.limits import memory_limit_bytes, total_memory
-from hwrt.spec import TensorSpec
+from hwrt.spec import ModelInfo, TensorSpec
 
-__all__ = ["random_feeds", "read_arrays", "read_feeds", "user_feeds", "write_arrays", "write_feeds"]
+__all__ = [
+    "SampleSource",
+    "random_feeds",
+    "read_arrays",
+    "read_feeds",
+    "user_feeds",
+    "write_arrays",
+    "write_feeds",
+]
 
 _NAMES = "names.json"
 # What NumPy and zipfile raise for a damaged file; an EOFError would be an interrupt to the command.
@@ -34,6 +43,18 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+@runtime_checkable
+class SampleSource(Protocol):
+    """What makes samples for a model: from a folder of images, say."""
+
+    @property
+    def key(self) -> str | None:
+        """What tells these samples from others without making them; None: only they themselves."""
+
+    def feeds(self, info: ModelInfo) -> Iterable[Mapping[str, Array]]:
+        """Sets of feeds for the model, in an order that stays."""
 
 
 def random_feeds(

@@ -14,6 +14,7 @@ from hwrt.machine.fingerprint import fingerprint
 from hwrt.machine.fingerprint import key as machine_key
 from hwrt.spec import ModelInfo
 from hwrt.tuning.differences import Here
+from hwrt.tuning.feeds import SampleSource
 from hwrt.tuning.plan import Key
 from hwrt.tuning.shapes import shapes_to_json
 from hwrt.tuning.wish import Wish
@@ -52,7 +53,8 @@ def key_of(info: ModelInfo, wish: Wish, samples: str | None = None) -> Key:
 
 
 def samples_key(
-    samples: Iterable[Mapping[str, Array]] | str | os.PathLike[str], samples_id: str | None = None
+    samples: Iterable[Mapping[str, Array]] | str | os.PathLike[str] | SampleSource,
+    samples_id: str | None = None,
 ) -> str:
     """What tells these samples from others: the user's own name for them, else a digest.
 
@@ -60,6 +62,8 @@ def samples_key(
     """
     if samples_id is not None:
         return f"id:{samples_id}"
+    if isinstance(samples, SampleSource):
+        return samples.key or "unknown"
     if isinstance(samples, str | os.PathLike):
         return _folder_digest(Path(samples))
     return _digest(samples)

@@ -12,6 +12,7 @@ from typing import Any
 
 from hwrt.errors import HwrtError, InputError
 from hwrt.files import write_atomically
+from hwrt.measure.agreement import Judgement
 from hwrt.measure.measurement import Candidate, Measurement
 from hwrt.spec import Options, Placement, Shapes
 from hwrt.tuning.shapes import shapes_from_json
@@ -106,6 +107,12 @@ class Plan:
         """Names the compiled file that was judged; None where the backend keeps none."""
         of_candidate = (one for one in self.measurements if one.candidate == self.candidate)
         return next((one.artefact_sha256 for one in of_candidate), None)
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """By what the chosen candidate's outputs were judged; None where nothing judged them."""
+        of_candidate = (one for one in self.measurements if one.candidate == self.candidate)
+        return next((one.judgement for one in of_candidate), None)
 
     @property
     def shapes(self) -> Shapes | None:

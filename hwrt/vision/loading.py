@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hwrt.errors import InputError
+from hwrt.loading.arguments import GivenShapes
 from hwrt.machine.limits import allowed_threads
+from hwrt.measure.gate import AccuracyGate
+from hwrt.model.meaning import meanings
 from hwrt.spec import ModelInfo, Shapes
 from hwrt.tuning.shapes import check_shapes
 from hwrt.vision.classifier import Classifier
@@ -17,6 +21,7 @@ from hwrt.vision.frames import check_frames
 from hwrt.vision.model_input import Preprocess
 from hwrt.vision.postprocess import check_k, check_thresholds
 from hwrt.vision.preprocess import Levels
+from hwrt.vision.samples import ImageSamples, image_files
 from hwrt.vision.scalars import whole_number
 from hwrt.vision.segmenter import Segmenter, check_map
 from hwrt.vision.settings import Settings, Shape, image_shape, resolve
@@ -117,6 +122,10 @@ def load(
     if segments:
         check_map(info.outputs, settings, own_preprocess=preprocess is not None)
     load_arguments["shapes"] = _shapes_of_size(info, given_shapes, settings, batch)
+    _judge_by_task(load_arguments, info, settings)
+    folder = _image_folder(load_arguments.get("samples"))
+    if folder is not None:
+        load_arguments["samples"] = ImageSamples(folder, settings, frames, preprocess)
     session = loading.load(model, **load_arguments)
     threads = load_arguments.get("threads") or allowed_threads()
     own: dict[str, Any] = {"frames": frames, "preprocess": preprocess, "threads": threads}
@@ -132,6 +141,34 @@ def load(
     except BaseException:
         session.close()
         raise
+
+
+def image_samples(
+    info: ModelInfo, folder: Path, *, shapes: GivenShapes | None = None
+) -> ImageSamples:
+    """The folder's images as the model's metadata and sidecar say that it takes them.
+
+    Raises InputError, naming what is missing, where they do not say it.
+    """
+    shape = _shape_to_run(info, check_shapes(info, shapes))
+    return ImageSamples(folder, resolve(info, {}, shape=shape, own_postprocess=True))
+
+
+def _image_folder(samples: Any) -> Path | None:
+    if not isinstance(samples, str | os.PathLike):
+        return None
+    folder = Path(os.path.abspath(samples))  # noqa: PTH100 - nothing is resolved
+    return folder if image_files(folder) else None
+
+
+def _judge_by_task(load_arguments: dict[str, Any], info: ModelInfo, settings: Settings) -> None:
+    """Have the accuracy gate know the task where only the caller says it."""
+    metric = {"classify": "top-1", "detect": "detections"}.get(settings.task)
+    stated = all(
+        meaning.stated and meaning.kind != "numbers" for meaning in meanings(info).values()
+    )
+    if load_arguments.get("accuracy") == "relaxed" and metric is not None and not stated:
+        load_arguments["accuracy"] = AccuracyGate(metric=metric)
 
 
 def _check_callable(**stages: object) -> None:
