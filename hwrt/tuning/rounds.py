@@ -173,8 +173,13 @@ class Race:
         found = self._decide(standing)
         if found.winner is None:
             return found
-        lane = standing[found.winner]
-        return Decision(self._lanes.index(lane), found.why + self._on_the_tail(lane))
+        lane, why = standing[found.winner], found.why
+        if lane.finalist and len(standing) == 1 and len(self._lanes) > 1:
+            limited = self._max_p99_s is not None
+            why = "the fastest" + (
+                " that keeps max_p99_ms" if limited else " by the lower quartile"
+            )
+        return Decision(self._lanes.index(lane), why + self._on_the_tail(lane))
 
     def _decide(self, lanes: Sequence[Lane]) -> Decision:
         return decide([lane.contender for lane in lanes], self._objective)
