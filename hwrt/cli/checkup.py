@@ -224,12 +224,13 @@ def _check_device(
                 feeds=str(feeds),
                 cache_dir=None,
             )
+            ran = child.ask("first_run", timeout_s=_TIMEOUT_S)
             child.ask("answer", timeout_s=_TIMEOUT_S, folder=str(outputs))
     except HwrtError as exc:
         return DeviceCheck(device, "failed", str(exc))
     errors = compare(read_feeds(outputs)[0], answer())
     reason = within(errors, F32 if built["precision"] == "f32" else _REDUCED)
-    cold = built["cold"]
+    cold = {**built["cold"], "first_inference_s": ran["first_inference_s"]}
     return DeviceCheck(
         device,
         "ok" if reason is None else "wrong",

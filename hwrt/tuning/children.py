@@ -23,6 +23,7 @@ from hwrt.errors import BackendFailure, HwrtError
 from hwrt.log import LOGGER
 from hwrt.machine.memory import free_bytes
 from hwrt.machine.oom import oom_kills
+from hwrt.owners import OwnedFolder
 from hwrt.tuning.starter import start
 
 __all__ = ["Child"]
@@ -51,6 +52,8 @@ class Child:
         self._code: int | None = None
         self._is_stopped = False
         self._received, self._told = b"", b""
+        # What a vendor leaves there when it crashes is gone with it.
+        self._temporary = OwnedFolder("hwrt-tune-")
         self._channel, theirs = _pair()
         self._report, keepers = _pair()
         # Not select(): it takes no descriptor from 1024 on, and servers have such.
@@ -61,10 +64,11 @@ class Child:
         self._is_mute = False
         with theirs, keepers:
             try:
-                self._keeper = start(theirs.fileno(), keepers.fileno())
+                self._keeper = start(theirs.fileno(), keepers.fileno(), self._temporary.path)
             except BaseException:
                 self._channel.close()
                 self._report.close()
+                self._temporary.cleanup()
                 raise
         self._words = collections.deque[bytes]()
         self._reader = threading.Thread(target=self._listen, name="hwrt-child-output", daemon=True)
@@ -111,6 +115,7 @@ class Child:
         self._channel.close()
         self._report.close()
         self._is_mute = True
+        self._temporary.cleanup()
         # Its words are not waited for where something holds the pipe open all the same.
         self._reader.join(timeout=1.0)
         if self._words:

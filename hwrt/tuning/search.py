@@ -16,8 +16,6 @@ from hwrt.tuning.wish import Wish
 
 __all__ = ["Found", "Search", "search"]
 
-_PROBE_TIMEOUT_S = 120.0
-
 
 @dataclass
 class Found:
@@ -51,17 +49,23 @@ class Search:
 
 
 def search(
-    model: ModelInfo, wish: Wish, progress: Callable[[str], object], *, title: str
+    model: ModelInfo,
+    wish: Wish,
+    progress: Callable[[str], object],
+    *,
+    title: str,
+    timeout_s: float,
 ) -> Search:
     """All that the wish allows.  Raises NoBackend, with each reason, where that is nothing.
 
-    The reference may come from a backend that the wish leaves out: it judges and is not chosen.
+    A backend has ``timeout_s`` to be loaded and to answer.  The reference may come from one that
+    the wish leaves out: it judges and is not chosen.
     """
     result = Search()
     try:
         for name in registry.names():
             progress(f"asking {name}")
-            _ask(name, model, wish, result)
+            _ask(name, model, wish, result, timeout_s)
         if not result.candidates:
             raise NoBackend(
                 f"no backend can run {title} as asked",
@@ -81,7 +85,7 @@ def _hint(model: ModelInfo, wish: Wish) -> str:
     return f"{registry.told_readers(model.format)}; see `hwrt doctor`"
 
 
-def _ask(name: str, model: ModelInfo, wish: Wish, result: Search) -> None:
+def _ask(name: str, model: ModelInfo, wish: Wish, result: Search, timeout_s: float) -> None:
     wanted = wish.backends is None or name in wish.backends
     unusable = result.dropped if wanted else result.mute
     try:
@@ -102,7 +106,7 @@ def _ask(name: str, model: ModelInfo, wish: Wish, result: Search) -> None:
         }
         answer = child.ask(
             "probe",
-            timeout_s=_PROBE_TIMEOUT_S,
+            timeout_s=timeout_s,
             backend=name,
             model=memo.to_json(model),
             limits=limits,

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 
 from hwrt.errors import BackendFailure
 
@@ -23,11 +24,11 @@ _PROGRAM = (
 )
 
 
-def start(channel: int, report: int) -> subprocess.Popen[bytes]:
+def start(channel: int, report: int, temporary: Path) -> subprocess.Popen[bytes]:
     """A keeper, whose candidate serves the socket ``channel``; it tells ``report`` of it.
 
-    Standard output and error of both are one pipe.  Raises BackendFailure where there is no
-    interpreter.  Any thread may call it.
+    Standard output and error of both are one pipe; temporary files go into the folder.  Raises
+    BackendFailure where there is no interpreter.  Any thread may call it.
     """
     global _jobs
     with _jobs_lock:
@@ -38,20 +39,20 @@ def start(channel: int, report: int) -> subprocess.Popen[bytes]:
             ).start()
         jobs = _jobs
     future: Future[subprocess.Popen[bytes]] = Future()
-    jobs.put((channel, report, future))
+    jobs.put((channel, report, temporary, future))
     return future.result()
 
 
 def _serve(jobs: _Jobs) -> None:
     while True:
-        channel, report, future = jobs.get()
+        channel, report, temporary, future = jobs.get()
         try:
-            future.set_result(_start(channel, report))
+            future.set_result(_start(channel, report, temporary))
         except BaseException as exc:  # noqa: BLE001 - it is raised where the future is read
             future.set_exception(exc)
 
 
-def _start(channel: int, report: int) -> subprocess.Popen[bytes]:
+def _start(channel: int, report: int, temporary: Path) -> subprocess.Popen[bytes]:
     named = os.environ.get("HWRT_PYTHON")
     interpreter = named or sys.executable
     if not interpreter or (getattr(sys, "frozen", False) and not named):
@@ -70,6 +71,7 @@ def _start(channel: int, report: int) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             pass_fds=(channel, report),
             start_new_session=True,
+            env={**os.environ, "TMPDIR": str(temporary)},
         )
     except OSError as exc:
         raise BackendFailure(
@@ -86,7 +88,7 @@ def _flags() -> list[str]:
     return [flag for flag, is_set in flags.items() if is_set]
 
 
-_Jobs = queue.SimpleQueue[tuple[int, int, "Future[subprocess.Popen[bytes]]"]]
+_Jobs = queue.SimpleQueue[tuple[int, int, Path, "Future[subprocess.Popen[bytes]]"]]
 _jobs: _Jobs | None = None
 _jobs_lock = threading.Lock()
 

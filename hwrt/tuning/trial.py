@@ -12,7 +12,7 @@ from hwrt.backend import Array
 from hwrt.errors import HwrtError
 from hwrt.machine.conditions import Conditions
 from hwrt.measure.judge import Finding
-from hwrt.measure.measurement import Cold, Measurement
+from hwrt.measure.measurement import Cold, Measurement, precision_told
 from hwrt.measure.output_error import Tolerance, tolerance_of
 from hwrt.measure.warm_up import WarmUp
 from hwrt.model import memo
@@ -26,7 +26,8 @@ from hwrt.tuning.wish import Effort, Wish
 
 __all__ = ["Task", "Trial"]
 
-_RUN_TIMEOUT_S = 120.0
+# How many times the first run a later one may take: a slow model is no hang.
+_MOST_OF_FIRST = 10.0
 _WARM_UP_WINDOW_S = 0.2
 # Requests beyond this number fill memory: what gains by them states a bound of its own.
 _MOST_IN_FLIGHT = 16
@@ -68,6 +69,7 @@ class Trial:
     counts_rates: bool = False
     effort: Effort = field(default_factory=Effort)
     span: tuple[Conditions, Conditions] | None = None
+    _run_timeout_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.measurement = Measurement(self.found.candidate, "failed", reason="it was not tried")
@@ -95,18 +97,31 @@ class Trial:
         if built is not None:
             self.measurement = dataclasses.replace(
                 self.measurement,
-                precision=built["precision"],
+                precision=precision_told(built["precision"], quantized=task.model.quantized),
                 placement=Placement(built["placement"]),
                 cold=Cold(**built["cold"]),
                 artefact_sha256=built["artefact_sha256"],
                 peak_rss_bytes=built["peak_rss_bytes"],
             )
             self.max_requests = built["max_requests"]
+            self._run_first(task.effort)
+
+    def _run_first(self, effort: Effort) -> None:
+        self._run_timeout_s = effort.run_timeout_s
+        ran = self._ask("first_run", effort.first_run_timeout_s)
+        if ran is not None:
+            seconds = ran["first_inference_s"]
+            self._run_timeout_s = max(self._run_timeout_s, _MOST_OF_FIRST * seconds)
+            self.measurement = dataclasses.replace(
+                self.measurement,
+                cold=dataclasses.replace(self.measurement.cold, first_inference_s=seconds),
+                peak_rss_bytes=ran["peak_rss_bytes"],
+            )
 
     def answer(self, task: Task, name: str) -> list[dict[str, Array]] | None:
         """The outputs for every set of feeds, kept in the scratch folder; None when that failed."""
         folder = task.scratch / name
-        if self._ask("answer", _RUN_TIMEOUT_S * task.sets, folder=str(folder)) is None:
+        if self._ask("answer", self._run_timeout_s * task.sets, folder=str(folder)) is None:
             return None
         return read_feeds(folder)
 
@@ -127,7 +142,7 @@ class Trial:
         self.effort = effort = task.effort
         warmed = self._ask(
             "warm_up",
-            effort.warm_up_s + _RUN_TIMEOUT_S,
+            effort.warm_up_s + self._run_timeout_s,
             cap_s=effort.warm_up_s,
             window_s=min(_WARM_UP_WINDOW_S, max(effort.window_s, effort.warm_up_s / 10)),
         )
@@ -138,7 +153,7 @@ class Trial:
             counts = self._counts(task.wish.threads)
             chosen = self._ask(
                 "choose_in_flight",
-                _RUN_TIMEOUT_S * len(counts),
+                self._run_timeout_s * len(counts),
                 counts=counts,
                 seconds=effort.window_s,
             )
@@ -153,12 +168,14 @@ class Trial:
         effort = self.effort
         if self.counts_rates:
             taken = self._ask(
-                "sample_in_flight", effort.window_s + _RUN_TIMEOUT_S, seconds=effort.window_s
+                "sample_in_flight",
+                effort.window_s + self._run_timeout_s,
+                seconds=effort.window_s,
             )
         else:
             taken = self._ask(
                 "sample",
-                effort.window_s * 4 + _RUN_TIMEOUT_S,
+                effort.window_s * 4 + self._run_timeout_s,
                 seconds=effort.window_s,
                 min_samples=1,
                 max_seconds=effort.window_s * 4,
@@ -207,7 +224,7 @@ class Trial:
         try:
             child.ask(
                 "probe",
-                timeout_s=_RUN_TIMEOUT_S,
+                timeout_s=task.effort.start_timeout_s,
                 backend=self.found.candidate.backend,
                 model=None,
                 limits={"threads": task.wish.threads},

@@ -81,7 +81,13 @@ def measure(
         shapes = typical_shapes(model.inputs, wish.shapes)
         sets = feeds or random_feeds(model.inputs, shapes, count=effort.feeds)
         write_feeds(folder / "feeds", sets)
-        found = search(model, wish, lambda text: report(0.0, text), title=title or model.path.name)
+        found = search(
+            model,
+            wish,
+            lambda text: report(0.0, text),
+            title=title or model.path.name,
+            timeout_s=effort.start_timeout_s,
+        )
         paths = (folder / "feeds", folder, cache_root)
         task = Task(model, wish, effort, *paths, machine, len(sets), given=feeds is not None)
         trials = [Trial(candidate) for candidate in found.candidates]

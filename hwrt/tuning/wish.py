@@ -59,6 +59,10 @@ class Effort:
     case after ``budget_s``.  With ``prune``, what lies behind gets no more windows, and what can
     not be told apart gets up to ``max_windows``.  With ``screen``, one candidate of each backend,
     device and precision goes on after that many rounds.
+
+    The rest bounds what a candidate that hangs may cost: to be loaded and say what it offers, to
+    compile, to run for the first time (kernels may be built then), and for each later run, which
+    may in any case take ten times the first one.
     """
 
     min_seconds: float = 0.2
@@ -69,7 +73,10 @@ class Effort:
     max_windows: int = 30
     warm_up_s: float = 1.0
     budget_s: float = 30.0
+    start_timeout_s: float = 60.0
     compile_timeout_s: float = 600.0
+    first_run_timeout_s: float = 120.0
+    run_timeout_s: float = 30.0
     prune: bool = True
     screen: int | None = None
     feeds: int = 3

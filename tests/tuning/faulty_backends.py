@@ -8,8 +8,11 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -249,6 +252,60 @@ class Daemonises(Good):
         return _Compiled(model, self)
 
 
+class SlowStart(Good):
+    """It takes long to say which devices it has, as one that waits for a driver."""
+
+    name = "slowstart"
+    api_version = 1
+
+    def devices(self):
+        time.sleep(600)
+
+
+class HangsLater(Good):
+    """It answers a few times and then no more."""
+
+    name = "hangslater"
+    api_version = 1
+    runs = 0
+
+    def answer(self, array):
+        self.runs += 1
+        if self.runs > 6:
+            time.sleep(600)
+        return array
+
+
+class Endless(Good):
+    """Its engine prints without end, also between runs."""
+
+    name = "endless"
+    api_version = 1
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        threading.Thread(target=self.print_on, daemon=True).start()
+        return _Compiled(model, self)
+
+    def print_on(self):
+        while True:
+            os.write(2, b"warning: something is not quite right\n" * 100)
+
+
+class Litters(Good):
+    """It writes temporary files and a socket, and dies."""
+
+    name = "litters"
+    api_version = 1
+
+    def compile(self, *_, **__):
+        folder = Path(tempfile.mkdtemp(prefix="vendor-"))
+        (folder / "kernels").write_bytes(b"0" * 1000)
+        os.chdir(folder)  # the whole path may be too long for a socket
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind("socket")
+        ctypes.string_at(0)
+
+
 class RandomJudge(Judge):
     name = "randomjudge"
     api_version = 1
@@ -304,6 +361,22 @@ class Reduced(Good):
 
     def reduce(self, array):
         return array * np.float32(1.01)
+
+
+class Integers(Reduced):
+    """Its second candidate prefers the second class where the first is ahead by a hair."""
+
+    name = "integers"
+    api_version = 1
+
+    def candidates(self, model, device, limits):
+        return [Options(precision="f32"), Options(precision="int8")]
+
+    def reduce(self, array):
+        moved = array.copy()
+        moved[:, 0] -= np.float32(0.0045)
+        moved[:, 1] += np.float32(0.0045)
+        return moved
 
 
 class Reverses(Reduced):

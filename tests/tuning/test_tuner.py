@@ -36,7 +36,7 @@ def reason(evidence: Evidence, backend: str) -> str:
 FAULTS = {
     "Segfault": r"failed: segfault was killed by SIGSEGV in compile; last words: "
     r"(.*)about to read address zero",
-    "Killed": r"failed: killed was killed by SIGKILL in compile",
+    "Killed": r"failed: killed was killed by SIGKILL in first_run",
     "Hang": r"failed: no answer from hang in compile after 3 s",
     "Leaves": r"failed: leaves was ended with exit status 3 in compile",
     "Raises": r"failed: compile raised KeyError: 'no such layer'",
