@@ -12,6 +12,7 @@ from hwrt import cache, registry
 from hwrt.backend import Array, CompiledModel
 from hwrt.errors import (
     BackendError,
+    BackendFailure,
     HwrtError,
     InputError,
     ModelError,
@@ -97,7 +98,12 @@ class Origin:
             )
         # Who runs a model has not asked for a progress bar.
         _prove(opened, plan, self._wish_of(plan, opened), lambda *_: True)
-        compiled = _compile(opened, plan, None)
+        folder = _folder(opened, plan)
+        compiled = compile_judged(plan, folder, lambda chosen: _compile(opened, chosen, None))
+        if compiled is None:
+            raise BackendFailure(
+                f"{plan.candidate} does not compile to what was judged", hint="load the model again"
+            )
         return _loaded(opened, self.arguments, plan, compiled, f"in place of {plan.fallback_of}")
 
     def sample(self, info: ModelInfo) -> Mapping[str, Array] | None:

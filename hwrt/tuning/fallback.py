@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from hwrt.errors import HwrtError
-from hwrt.measure.measurement import Candidate, Measurement
+from hwrt.measure.measurement import Candidate, Measurement, score
+from hwrt.measure.percentile import nearest_rank
 from hwrt.spec import Placement
 from hwrt.tuning.plan import Plan
 
@@ -25,7 +26,7 @@ def next_plan(
     What made one engine fail often fails its like too: a lost device all that run on it, a broken
     runtime all its options.  So first come candidates that share the least with the failed one: of
     another device where that was an accelerator, of another backend where it was the CPU, which can
-    not be lost.  Among those the best score counts.
+    not be lost.  Among those the objective counts.
     """
     if not plan.measurements:
         return "nothing else was measured for this plan"
@@ -57,8 +58,23 @@ def _rank(plan: Plan, measurement: Measurement) -> tuple[bool, bool, float]:
     other_device = measurement.candidate.device != plan.device
     on_cpu = plan.device.partition(":")[0] == "cpu"
     first, second = (other_backend, other_device) if on_cpu else (other_device, other_backend)
-    score = measurement.score_s
-    return not first, not second, float("inf") if score is None else score
+    return not first, not second, _cost(measurement, plan.key.objective)
+
+
+def _cost(measurement: Measurement, objective: str) -> float:
+    """What the objective wants small: seconds, or bytes; infinite where it was not measured."""
+    samples, rate, peak = (
+        measurement.samples_s,
+        measurement.rate_per_s,
+        measurement.peak_rss_bytes,
+    )
+    if objective == "throughput" and rate:
+        return 1.0 / rate
+    if objective == "memory" and peak is not None:
+        return float(peak)
+    if not samples:
+        return float("inf")
+    return nearest_rank(samples, 0.99) if objective == "p99" else score(samples)
 
 
 def _plan_of(plan: Plan, measurement: Measurement, reason: str) -> Plan:
@@ -72,4 +88,5 @@ def _plan_of(plan: Plan, measurement: Measurement, reason: str) -> Plan:
         placement=measurement.placement or Placement({}),
         fallback_of=plan.candidate,
         fallback_reason=reason,
+        why=f"in place of {plan.candidate}, which failed: {reason}",
     )

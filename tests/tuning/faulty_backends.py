@@ -20,6 +20,7 @@ import numpy as np
 
 from hwrt.backend import (
     Backend,
+    BackendFailure,
     CompiledModel,
     Device,
     Options,
@@ -27,6 +28,11 @@ from hwrt.backend import (
     Request,
     UnsupportedModel,
 )
+
+
+def note_process():
+    with Path(os.environ["HWRT_TEST_LOG"]).open("a") as log:
+        log.write(f"{os.getpid()}\n")
 
 
 class _Request(Request):
@@ -306,6 +312,33 @@ class Litters(Good):
         ctypes.string_at(0)
 
 
+class Breaks(Good):
+    """It runs rightly until a file is there; where it compiled is noted as Fragile does."""
+
+    name = "breaks"
+    api_version = 1
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        note_process()
+        return _Compiled(model, self)
+
+    def answer(self, array):
+        if Path(os.environ["HWRT_TEST_BREAK"]).exists():
+            raise BackendFailure("the device is lost")
+        return array
+
+
+class Spare(Slow):
+    """Slower than Good, and notes where it compiled."""
+
+    name = "spare"
+    api_version = 1
+
+    def compile(self, model, device, *, options, cache_dir=None, **_):
+        note_process()
+        return _Compiled(model, self)
+
+
 class RandomJudge(Judge):
     name = "randomjudge"
     api_version = 1
@@ -321,8 +354,7 @@ class Fragile(Good):
     api_version = 1
 
     def compile(self, model, device, *, options, cache_dir=None, **_):
-        with Path(os.environ["HWRT_TEST_LOG"]).open("a") as log:
-            log.write(f"{os.getpid()}\n")
+        note_process()
         if model.path.name.startswith("crash"):
             print("no kernel for this", file=sys.stderr, flush=True)
             ctypes.string_at(0)
