@@ -13,7 +13,7 @@ from hwrt.measure.percentile import nearest_rank
 from hwrt.measure.warm_up import WarmUp
 from hwrt.spec import Options, Placement
 
-__all__ = ["Candidate", "Cold", "Measurement", "Status", "score"]
+__all__ = ["Candidate", "Cold", "Measurement", "Status", "precision_told", "score"]
 
 _T = TypeVar("_T")
 
@@ -154,6 +154,11 @@ class Measurement:
         Names that it does not know are left alone: a report keeps more beside a measurement.
         """
         return _read("measurement", lambda: _measurement(document))
+
+
+def precision_told(precision: str, *, quantized: bool) -> str:
+    """A precision that was built: a quantised file's own integers are no reduction of it."""
+    return f"{precision} (as given)" if quantized and precision.startswith("int") else precision
 
 
 def score(samples_s: Sequence[float]) -> float:
