@@ -59,6 +59,29 @@ class Resampler:
         threads: int = ...,
     ) -> None: ...
 
+# hwrt.kernels.with_numpy.YuvResampler.  A frame whose bytes of a row do not lie side by side is
+# copied first.
+class YuvResampler:
+    def __init__(
+        self,
+        rows: _SpanTuple,
+        columns: _SpanTuple,
+        packed: bool,
+        matrix: tuple[float, float, float, float, float, float],
+    ) -> None: ...
+    def run(
+        self,
+        frame: NDArray[np.uint8],
+        out: NDArray[Any],
+        top: int,
+        left: int,
+        scale: _Three,
+        bias: _Three,
+        pad: _Three,
+        reverse: bool,
+        threads: int = ...,
+    ) -> None: ...
+
 # hwrt.kernels.with_numpy.yolo_detections.  One of the head's two dimensions is dense, with
 # objectness the first.
 def yolo_detections(

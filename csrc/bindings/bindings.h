@@ -21,6 +21,7 @@ void bind_quantize(py::module_& module);
 void bind_resampler(py::module_& module);
 void bind_softmax_top_k(py::module_& module);
 void bind_yolo(py::module_& module);
+void bind_yuv(py::module_& module);
 
 // "(2, 1000)", as Python writes it.
 inline std::string shape_text(const py::array& array) {

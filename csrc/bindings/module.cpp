@@ -9,4 +9,5 @@ PYBIND11_MODULE(_kernels, module, pybind11::mod_gil_not_used()) {
   hwrt::bind_resampler(module);
   hwrt::bind_softmax_top_k(module);
   hwrt::bind_yolo(module);
+  hwrt::bind_yuv(module);
 }

@@ -116,12 +116,50 @@ constexpr Variant kVariant{blend_rows, blend_places, blend_columns, sum_columns}
 #define HWRT_PASSES "passes/bilinear.inc"
 #include "each_target.inc"
 
-bool far_apart(const Span& columns) { return columns.source >= kFarApart * columns.target; }
+bool far_apart(const BilinearPlan& plan) {
+  return !plan.whole_rows && plan.columns.source >= kFarApart * plan.columns.target;
+}
 
 ptrdiff_t levels_bytes(const BilinearPlan& plan) {
-  const ptrdiff_t elements =
-      far_apart(plan.columns) ? plan.columns.count * kPlace : plan.columns.source * plan.channels;
-  return ((elements + kSlack) * ptrdiff_t{sizeof(int16_t)} + 63) / 64 * 64;
+  return (bilinear_levels_count(plan) * ptrdiff_t{sizeof(int16_t)} + 63) / 64 * 64;
+}
+
+Columns columns_of(const BilinearPlan& plan) {
+  return {plan.column_offset, plan.column_weight, plan.columns.count, plan.channels,
+          far_apart(plan)};
+}
+
+// The bytes of a row that the columns need: from the first on, so many.  A crop needs only its
+// middle.
+struct Needed {
+  ptrdiff_t from, count;
+};
+
+Needed needed_of(const Columns& columns, ptrdiff_t row_bytes) {
+  const ptrdiff_t from = columns.offsets[0],
+                  end = columns.offsets[columns.count - 1] + 2 * columns.channels;
+  return {from, (end < row_bytes ? end : row_bytes) - from};
+}
+
+void clear_slack(const Columns& columns, const Needed& needed, int16_t* levels) {
+  const ptrdiff_t used = columns.in_places ? columns.count * kPlace : needed.from + needed.count;
+  std::memset(levels + used, 0, kSlack * sizeof(int16_t));
+}
+
+void blend_levels(const Variant& variant, const Rows& rows, int16_t weight, const Columns& columns,
+                  const Needed& needed, int16_t* levels) {
+  if (columns.in_places) {
+    variant.blend_places(rows, weight, columns.offsets, columns.count, levels);
+  } else {
+    variant.blend_rows(rows.a + needed.from, rows.b + needed.from, weight, needed.count,
+                       levels + needed.from);
+  }
+}
+
+Rows rows_of(const Frame& frame, const BilinearPlan& plan, ptrdiff_t y) {
+  const uint8_t* a = frame.row(plan.row_low[y]);
+  const uint8_t* b = plan.row_weight[y] == 0 ? a : frame.row(plan.row_low[y] + 1);
+  return {a, b, frame.width * frame.channels};
 }
 
 // True, and then halving is set, where the pixels of the result are means of one or two by two of
@@ -178,26 +216,18 @@ ptrdiff_t bilinear_scratch_size(const BilinearPlan& plan) noexcept {
 void bilinear(const Frame& frame, const BilinearPlan& plan, const Normalisation& normalisation,
               const Tensor& tensor, ptrdiff_t first, ptrdiff_t last, void* scratch) noexcept {
   const Variant variant = current_variant();
-  const ptrdiff_t row_bytes = frame.width * frame.channels;
-  const Columns columns{plan.column_offset, plan.column_weight, plan.columns.count, frame.channels,
-                        far_apart(plan.columns)};
+  const Columns columns = columns_of(plan);
   Planes planes = make_planes(normalisation, tensor, kLevel);
   Planes summed = make_planes(normalisation, tensor, kSummedLevel);
   Halving halving{};
   const bool even = halves(plan, &halving);
   int16_t* levels = static_cast<int16_t*>(scratch);
   float* kept = reinterpret_cast<float*>(static_cast<char*>(scratch) + levels_bytes(plan));
-  // What the columns need of a row; a crop needs only its middle.
-  const ptrdiff_t from = columns.offsets[0],
-                  end = columns.offsets[columns.count - 1] + 2 * columns.channels;
-  const ptrdiff_t needed = (end < row_bytes ? end : row_bytes) - from;
-  const ptrdiff_t used = columns.in_places ? columns.count * kPlace : from + needed;
-  std::memset(levels + used, 0, kSlack * sizeof(int16_t));
+  const Needed needed = needed_of(columns, frame.width * frame.channels);
+  clear_slack(columns, needed, levels);
 
   for (ptrdiff_t y = first; y < last; ++y) {
-    const int16_t weight = plan.row_weight[y];
-    const uint8_t* a = frame.row(plan.row_low[y]);
-    const uint8_t* b = weight == 0 ? a : frame.row(plan.row_low[y] + 1);
+    const Rows whole = rows_of(frame, plan, y);
     float* rows[3];
     const bool direct = direct_rows(tensor, y, rows);
     for (int c = 0; c < tensor.channels && !direct; ++c) {
@@ -206,17 +236,39 @@ void bilinear(const Frame& frame, const BilinearPlan& plan, const Normalisation&
     for (int p = 0; p < planes.count; ++p) {
       summed.rows[p] = planes.rows[p] = rows[normalisation.reversed ? planes.count - 1 - p : p];
     }
-    const Rows used_rows{a + from, b + from, row_bytes - from};
+    const Rows used_rows{whole.a + needed.from, whole.b + needed.from, whole.count - needed.from};
     if (!even || !variant.sum_columns(used_rows, halving, columns.count, summed)) {
-      if (columns.in_places) {
-        variant.blend_places({a, b, row_bytes}, weight, columns.offsets, columns.count, levels);
-      } else {
-        variant.blend_rows(a + from, b + from, weight, needed, levels + from);
-      }
+      blend_levels(variant, whole, plan.row_weight[y], columns, needed, levels);
       variant.blend_columns(levels, columns, planes);
     }
     if (!direct) store_row(rows, tensor, y);
   }
+}
+
+ptrdiff_t bilinear_levels_count(const BilinearPlan& plan) noexcept {
+  const ptrdiff_t elements =
+      far_apart(plan) ? plan.columns.count * kPlace : plan.columns.source * plan.channels;
+  return elements + kSlack;
+}
+
+void bilinear_levels(const Frame& frame, const BilinearPlan& plan, ptrdiff_t y,
+                     int16_t* levels) noexcept {
+  const Columns columns = columns_of(plan);
+  const Rows rows = rows_of(frame, plan, y);
+  const Needed needed = plan.whole_rows ? Needed{0, rows.count} : needed_of(columns, rows.count);
+  clear_slack(columns, needed, levels);
+  blend_levels(current_variant(), rows, plan.row_weight[y], columns, needed, levels);
+}
+
+void bilinear_columns(const int16_t* levels, const BilinearPlan& plan, int count,
+                      float* const rows[]) noexcept {
+  Planes planes{};
+  planes.count = count;
+  for (int p = 0; p < count; ++p) {
+    planes.rows[p] = rows[p];
+    planes.scale[p] = 1.0f / kLevel;
+  }
+  current_variant().blend_columns(levels, columns_of(plan), planes);
 }
 
 }  // namespace hwrt

@@ -20,11 +20,12 @@ void bilinear_taps(const Span& span, std::int32_t* low, std::int16_t* weight) no
 // caller.
 struct BilinearPlan {
   Span rows, columns;
-  int channels;  // of the frame, 1 or 3
+  int channels;  // of the frame, 1 or 3; for the steps below 2 as well
   const std::int32_t* row_low;
   const std::int16_t* row_weight;
   const std::int32_t* column_offset;  // low * channels
   const std::int16_t* column_weight;
+  bool whole_rows = false;  // levels are those of whole rows, however few of them are needed
 };
 
 // count, rounded up to whole vectors of any target.
@@ -42,6 +43,19 @@ std::ptrdiff_t bilinear_scratch_size(const BilinearPlan& plan) noexcept;
 void bilinear(const Frame& frame, const BilinearPlan& plan, const Normalisation& normalisation,
               const Tensor& tensor, std::ptrdiff_t first, std::ptrdiff_t last,
               void* scratch) noexcept;
+
+// bilinear in two steps, for kernels that do something else with the levels.
+//
+// Elements of int16 that the levels of a row take, with what is read behind them and never used.
+std::ptrdiff_t bilinear_levels_count(const BilinearPlan& plan) noexcept;
+
+// The levels of row y of the result, still of the frame's columns.
+void bilinear_levels(const Frame& frame, const BilinearPlan& plan, std::ptrdiff_t y,
+                     std::int16_t* levels) noexcept;
+
+// rows[c][x] = level (0..255) of channel c, for the first count of the plan's channels.
+void bilinear_columns(const std::int16_t* levels, const BilinearPlan& plan, int count,
+                      float* const rows[]) noexcept;
 
 }  // namespace hwrt
 

@@ -29,7 +29,10 @@ _REBUILD = "install a C++17 compiler (apt install g++), then `pip install -e .` 
 
 
 class Resampler(Protocol):
-    """``with_numpy.Resampler``, in some form; any thread may call it, also at the same time."""
+    """``with_numpy.Resampler`` or ``YuvResampler``, in some form.
+
+    Any thread may call it, also at the same time.
+    """
 
     def run(
         self,
@@ -47,6 +50,7 @@ class Resampler(Protocol):
 
 
 SpanTuple = tuple[int, int, int, int]
+Matrix = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,7 @@ class Form:
     argmax_map: Callable[..., None]
     softmax_top_k: Callable[[NDArray[Any], NDArray[np.int32], NDArray[np.float32], bool], None]
     resampler: Callable[[SpanTuple, SpanTuple, int, bool], Resampler]
+    yuv_resampler: Callable[[SpanTuple, SpanTuple, bool, Matrix], Resampler]
     yolo_detections: Callable[..., int]
     nms: Callable[..., int]
     quantize: Callable[..., None]
@@ -70,6 +75,7 @@ class Form:
             module.argmax_map,
             module.softmax_top_k,
             module.Resampler,
+            module.YuvResampler,
             module.yolo_detections,
             module.nms,
             module.quantize,

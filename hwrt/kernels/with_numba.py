@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hwrt.kernels.with_numpy import (
     Resampler,
+    YuvResampler,
     dequantize,
     nms,
     quantize,
@@ -26,6 +27,7 @@ from hwrt.kernels.with_numpy.argmax_map import MOST, Part, map_taps
 
 __all__ = [
     "Resampler",
+    "YuvResampler",
     "argmax_map",
     "dequantize",
     "nms",

@@ -176,9 +176,9 @@ def test_scalar_code_makes_the_same_bytes_on_both_architectures(
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX2 is a target of x86-64 only")
-def test_avx2_and_neon_which_both_fuse_differ_in_the_tails_of_areas_alone(
+def test_avx2_and_neon_which_both_fuse_differ_in_tails_alone(
     here: Programs, aarch64: Programs
 ) -> None:
     names = differing(outputs(here, "avx2"), outputs(aarch64, "neon"))
 
-    assert [] == [name for name in names if not name.startswith(("area-", "softmax-"))]
+    assert [] == [name for name in names if not name.startswith(("area-", "softmax-", "yuv-"))]

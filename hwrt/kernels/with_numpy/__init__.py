@@ -10,9 +10,11 @@ from hwrt.kernels.with_numpy.quantize import dequantize, quantize
 from hwrt.kernels.with_numpy.resampler import Resampler
 from hwrt.kernels.with_numpy.softmax_top_k import softmax_top_k
 from hwrt.kernels.with_numpy.yolo import nms, yolo_detections
+from hwrt.kernels.with_numpy.yuv import YuvResampler
 
 __all__ = [
     "Resampler",
+    "YuvResampler",
     "argmax_map",
     "dequantize",
     "nms",

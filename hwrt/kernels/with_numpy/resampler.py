@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwrt.kernels.resample import Span, resample
 
-__all__ = ["Resampler"]
+__all__ = ["Resampler", "SpanTuple", "Three", "as_elements"]
 
 Three = tuple[float, float, float]
 SpanTuple = tuple[int, int, int, int]
@@ -52,11 +52,12 @@ class Resampler:
             levels = levels[:, :, ::-1]
         wide = levels.astype(np.float64) * scale[:channels] + bias[:channels]
         height, width = self._rows.count, self._columns.count
-        out[...] = _as_elements(np.array(pad[:channels], np.float64), out.dtype)
-        out[top : top + height, left : left + width] = _as_elements(wide, out.dtype)
+        out[...] = as_elements(np.array(pad[:channels], np.float64), out.dtype)
+        out[top : top + height, left : left + width] = as_elements(wide, out.dtype)
 
 
-def _as_elements(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+def as_elements(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The numbers as a tensor holds them: integers rounded, to the even one, and saturated."""
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
             return values.astype(dtype)

@@ -16,6 +16,7 @@
 #include "maps.h"
 #include "random.h"
 #include "resampling.h"
+#include "yuv_frames.h"
 
 namespace hwrt {
 namespace {
@@ -120,6 +121,20 @@ void write_top_k() {
   }
 }
 
+void write_yuv() {
+  for (const bool packed : {false, true}) {
+    for (const std::ptrdiff_t width : {2, 14, 66, 300}) {
+      for (const std::ptrdiff_t target : {1, 7, 33, 64}) {
+        const YuvPixels frame(10, width, packed);
+        const std::string name =
+            (packed ? "packed-" : "planes-") + std::to_string(width) + "-" + std::to_string(target);
+        write("yuv-normalised-" + name, "float32",
+              frame.converted(whole(10, 7), whole(width, target), kYuvNormalised));
+      }
+    }
+  }
+}
+
 void write_maps() {
   for (const bool planar : {true, false}) {
     for (const std::ptrdiff_t classes : {2, 5, 9, 21}) {
@@ -151,5 +166,6 @@ int main(int argc, char** argv) {
   hwrt::write_quantised<std::int16_t>("int16", hwrt::Integer::kInt16);
   hwrt::write_top_k();
   hwrt::write_maps();
+  hwrt::write_yuv();
   return 0;
 }
