@@ -29,11 +29,19 @@ class Classifier(Pipeline[Classification]):
         settings: Settings,
         *,
         frames: str = "rgb",
+        matrix: str = "bt601",
         preprocess: Preprocess | None = None,
         threads: int = 1,
         top: int = 5,
     ) -> None:
-        super().__init__(session, settings, frames=frames, preprocess=preprocess, threads=threads)
+        super().__init__(
+            session,
+            settings,
+            frames=frames,
+            matrix=matrix,
+            preprocess=preprocess,
+            threads=threads,
+        )
         self.top = top
         self._output = check_numbers("output", session.outputs)
         if self._output.shape is not None:

@@ -29,10 +29,18 @@ class Custom(Pipeline[Any]):
         *,
         postprocess: Postprocess,
         frames: str = "rgb",
+        matrix: str = "bt601",
         preprocess: Preprocess | None = None,
         threads: int = 1,
     ) -> None:
-        super().__init__(session, settings, frames=frames, preprocess=preprocess, threads=threads)
+        super().__init__(
+            session,
+            settings,
+            frames=frames,
+            matrix=matrix,
+            preprocess=preprocess,
+            threads=threads,
+        )
         self._postprocess = postprocess
         self._takes_geometry = _takes_geometry(postprocess)
 

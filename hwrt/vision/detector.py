@@ -19,6 +19,7 @@ from hwrt.vision.quantization import dequantize
 from hwrt.vision.results import Detections
 from hwrt.vision.settings import Settings, Shape
 from hwrt.vision.tiles import checked_tiling, merged, tiles_of
+from hwrt.vision.yuv import YUV_FORMATS
 
 __all__ = ["Detector"]
 
@@ -52,6 +53,7 @@ class Detector(Pipeline[Detections]):
         settings: Settings,
         *,
         frames: str = "rgb",
+        matrix: str = "bt601",
         preprocess: Preprocess | None = None,
         threads: int = 1,
         conf: float = 0.25,
@@ -59,7 +61,14 @@ class Detector(Pipeline[Detections]):
         max_det: int = 300,
         class_agnostic: bool = False,
     ) -> None:
-        super().__init__(session, settings, frames=frames, preprocess=preprocess, threads=threads)
+        super().__init__(
+            session,
+            settings,
+            frames=frames,
+            matrix=matrix,
+            preprocess=preprocess,
+            threads=threads,
+        )
         self.conf, self.iou, self.max_det = conf, iou, max_det
         self.class_agnostic = class_agnostic
         self._head = _HEADS[settings.head]
@@ -79,6 +88,10 @@ class Detector(Pipeline[Detections]):
         parts at best; run the whole frame too where they count.
         """
         view = self._part(frame, None)
+        if self._is_checked and self.frames in YUV_FORMATS:
+            raise InputError(
+                f"tiles of {self.frames} frames are not cut", hint="convert the frame to rgb"
+            )
         size, shared = checked_tiling(self.settings.size if tile is None else tile, overlap)
         tiles = tiles_of(view.shape[:2], size, shared)
         results: list[Detections] = []

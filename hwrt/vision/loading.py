@@ -35,6 +35,7 @@ def load(
     task: str | None = None,
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     frames: str = "rgb",
+    matrix: str = "bt601",
     size: int | tuple[int, int] | None = None,
     mean: Levels | None = None,
     std: Levels | None = None,
@@ -57,7 +58,10 @@ def load(
 ) -> Detector | Classifier | Segmenter | Custom:
     """A pipeline over ``hwrt.load(model, **load_arguments)``.
 
-    frames:  the channel order of the frames it is to be given: "rgb", "bgr" or "gray".
+    frames:  what the frames that it is to be given hold: "rgb", "bgr" or "gray" channels, or luma
+             and chroma, "nv12" or "yuyv"; ``hwrt.vision.letterbox`` says what those are.
+    matrix:  what luma and chroma are converted by: "bt601", "bt709" (luma of 16 to 235),
+             "bt601-full" or "bt709-full" (0 to 255).
     labels:  the names of all classes, or a file with one a line.
     size:    the input's side, or (height, width).
     mean, std: in levels 0..255, one number or one per channel.
@@ -117,7 +121,7 @@ def load(
         own_preprocess=preprocess is not None,
         own_postprocess=postprocess is not None,
     )
-    check_frames(frames, None if preprocess else settings)
+    check_frames(frames, None if preprocess else settings, matrix)
     segments = postprocess is None and settings.task == "segment"
     if segments:
         check_map(info.outputs, settings, own_preprocess=preprocess is not None)
@@ -128,7 +132,12 @@ def load(
         load_arguments["samples"] = ImageSamples(folder, settings, frames, preprocess)
     session = loading.load(model, **load_arguments)
     threads = load_arguments.get("threads") or allowed_threads()
-    own: dict[str, Any] = {"frames": frames, "preprocess": preprocess, "threads": threads}
+    own: dict[str, Any] = {
+        "frames": frames,
+        "matrix": matrix,
+        "preprocess": preprocess,
+        "threads": threads,
+    }
     try:
         if postprocess is not None:
             return Custom(session, settings, postprocess=postprocess, **own)

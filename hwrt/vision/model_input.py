@@ -16,6 +16,7 @@ from hwrt.vision.geometry import Geometry
 from hwrt.vision.preprocess import crop, letterbox, resize
 from hwrt.vision.quantization import quantize
 from hwrt.vision.settings import Settings
+from hwrt.vision.yuv import YUV_FORMATS
 
 if TYPE_CHECKING:
     from hwrt.backend import Request
@@ -111,6 +112,7 @@ class FrameInput(ModelInput):
         *,
         frames: str,
         threads: int,
+        matrix: str = "bt601",
     ) -> None:
         super().__init__(spec, settings.image, sizes)
         self._settings = settings
@@ -121,6 +123,8 @@ class FrameInput(ModelInput):
             "layout": settings.layout,
             "threads": threads,
         }
+        if frames in YUV_FORMATS:
+            self._steps.update(yuv=frames, matrix=matrix, bgr=settings.colour == "bgr")
         self._indirect: Quantization | None = None
         self._kept = threading.local()
         if spec.quantization is not None:

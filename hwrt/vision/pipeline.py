@@ -79,17 +79,28 @@ class Pipeline(ABC, Generic[ResultT]):
         settings: Settings,
         *,
         frames: str = "rgb",
+        matrix: str = "bt601",
         preprocess: Preprocess | None = None,
         threads: int = 1,
     ) -> None:
-        check_frames(frames, None if preprocess else settings)
+        check_frames(frames, None if preprocess else settings, matrix)
         self.session = session
         self.settings = settings
         self.frames = frames
         self._is_checked = preprocess is None
         spec = _only_input(session.inputs)
         self._sizes = BatchSizes(spec, _bound(session.plan, spec.name))
-        self._input = _model_input(spec, settings, self._sizes, frames, preprocess, threads)
+        if preprocess is None:
+            self._input: ModelInput = FrameInput(
+                check_numbers("input", (spec,)),
+                settings,
+                self._sizes,
+                frames=frames,
+                threads=threads,
+                matrix=matrix,
+            )
+        else:
+            self._input = _stage_input(spec, settings, self._sizes, preprocess)
 
     @overload
     def __call__(self, frame: Frame, *, roi: Region | None = None) -> ResultT: ...
@@ -102,9 +113,10 @@ class Pipeline(ABC, Generic[ResultT]):
     ) -> ResultT | list[ResultT]:
         """The result of a frame; for a list of frames, of any sizes, the list of their results.
 
-        A frame is uint8 (H, W, 3) in the channel order said at load, or (H, W) for gray.  A list
-        runs as one batch where the model's batch is open, in batches of at most the model's size
-        (the last one filled up with zeros) where it is fixed or bounded.  ``roi`` is x0, y0, x1, y1
+        A frame is uint8 (H, W, 3) in the channel order said at load, (H, W) for gray, (H * 3 / 2,
+        W) for nv12, (H, W, 2) for yuyv.  A list runs as one batch where the model's batch is open,
+        in batches of at most the model's size (the last one filled up with zeros) where it is fixed
+        or bounded.  ``roi`` is x0, y0, x1, y1
         in pixels: only this part of each frame is looked at, without a copy; boxes stay in the
         pixels of the whole frame.  Raises InputError for anything else.
         """
@@ -217,7 +229,9 @@ class Pipeline(ABC, Generic[ResultT]):
         """The part of the frame to look at; InputError for what is no frame."""
         if self._is_checked or not isinstance(frame, np.ndarray):
             check_frame(frame, self.frames)
-        return frame if roi is None else region(frame, roi)
+        return (
+            frame if roi is None else region(frame, roi, self.frames if self._is_checked else "rgb")
+        )
 
 
 def check_numbers(kind: str, specs: Sequence[TensorSpec]) -> TensorSpec:
@@ -247,17 +261,9 @@ def _only_input(inputs: Sequence[TensorSpec]) -> TensorSpec:
     return inputs[0]
 
 
-def _model_input(
-    spec: TensorSpec,
-    settings: Settings,
-    sizes: BatchSizes,
-    frames: str,
-    preprocess: Preprocess | None,
-    threads: int,
+def _stage_input(
+    spec: TensorSpec, settings: Settings, sizes: BatchSizes, preprocess: Preprocess
 ) -> ModelInput:
-    if preprocess is None:
-        numbers = check_numbers("input", (spec,))
-        return FrameInput(numbers, settings, sizes, frames=frames, threads=threads)
     fixed: Shape = (spec.shape or (None,))[1:]
     image = tuple(size for size in fixed if size is not None)
     return StageInput(spec, settings.image if None in fixed else image, sizes, preprocess)

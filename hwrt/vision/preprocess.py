@@ -12,7 +12,14 @@ mean, std: levels 0..255, one number or one per channel of ``out``; the tensor i
 scale, zero_point: of a quantised tensor; it is ``(level - mean) / std / scale + zero_point``, for
         integers rounded (halves to the even neighbour) and saturated.
 threads: at most so many work on a frame; below some 8 MB of frame and tensor one does.
-bgr:    True reverses the channels: a BGR frame for a model that wants RGB, or the other way.
+bgr:    True reverses the channels: a BGR frame for a model that wants RGB, or the other way; of a
+        ``yuv`` frame, the model wants BGR.
+yuv:    "nv12" for a frame (H * 3 / 2, W) of H rows of luma and H / 2 of pairs U, V; "yuyv" for one
+        (H, W, 2) of luma, and U in even columns and V in odd ones.  W is even, NV12's H too, and
+        ``out`` has three channels.  Luma and chroma are resized and then converted, and held
+        within 0..255 once; a sample of chroma lies in the middle of the pixels that share it.
+matrix: what a ``yuv`` frame is converted by: "bt601", "bt709" (luma of 16 to 235), "bt601-full" or
+        "bt709-full" (0 to 255).
 """
 
 from __future__ import annotations
@@ -30,6 +37,7 @@ from hwrt.kernels.resample import METHODS, Method, Span
 from hwrt.vision.affine import Affine, Levels, affine
 from hwrt.vision.geometry import Geometry
 from hwrt.vision.scalars import number, whole_number
+from hwrt.vision.yuv import Yuv, yuv_of
 
 __all__ = ["IMAGENET_CROP_SCALE", "Layout", "Levels", "crop", "letterbox", "resize"]
 
@@ -56,14 +64,16 @@ def letterbox(
     scale: float = 1.0,
     zero_point: int = 0,
     threads: int = 1,
+    yuv: str | None = None,
+    matrix: str = "bt601",
 ) -> Geometry:
     """Fit the whole frame into ``out``, its shape kept, centred on borders of the level ``pad``.
 
     The sizes are those of Ultralytics' LetterBox: one scale, the smaller of the two; the new size
     rounded (half to even); an odd border pixel at the right and at the bottom.
     """
-    source, target = _views(frame, out, layout, method)
-    plan = _letterbox_plan(form(), source.shape, target.shape[:2], method)
+    source, shape, target = _views(frame, out, layout, method, yuv, matrix)
+    plan = _letterbox_plan(form(), shape, target.shape[:2], method)
     levels = affine(mean, std, scale, zero_point, pad, target.shape[2])
     return plan.run(source, target, levels, bgr, threads)
 
@@ -80,10 +90,12 @@ def resize(
     scale: float = 1.0,
     zero_point: int = 0,
     threads: int = 1,
+    yuv: str | None = None,
+    matrix: str = "bt601",
 ) -> Geometry:
     """Stretch the whole frame over ``out``; its shape is not kept."""
-    source, target = _views(frame, out, layout, method)
-    plan = _resize_plan(form(), source.shape, target.shape[:2], method)
+    source, shape, target = _views(frame, out, layout, method, yuv, matrix)
+    plan = _resize_plan(form(), shape, target.shape[:2], method)
     levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
     return plan.run(source, target, levels, bgr, threads)
 
@@ -101,6 +113,8 @@ def crop(
     scale: float = 1.0,
     zero_point: int = 0,
     threads: int = 1,
+    yuv: str | None = None,
+    matrix: str = "bt601",
 ) -> Geometry:
     """Cover ``out`` with the middle of the frame, its shape kept; what is too long is cut off.
 
@@ -108,11 +122,11 @@ def crop(
     little as can be, 256 / 224 is what ImageNet's networks are judged with (the shorter side to
     256, then the middle 224).
     """
-    source, target = _views(frame, out, layout, method)
+    source, shape, target = _views(frame, out, layout, method, yuv, matrix)
     cover = number("crop_scale", crop_scale, "give a number from 1")
     if not 1 <= cover < _MOST_CROP_SCALE:
         raise InputError(f"crop_scale is {crop_scale!r:.80}", hint="give a number from 1")
-    plan = _crop_plan(form(), source.shape, target.shape[:2], method, cover)
+    plan = _crop_plan(form(), shape, target.shape[:2], method, cover)
     levels = affine(mean, std, scale, zero_point, 0.0, target.shape[2])
     return plan.run(source, target, levels, bgr, threads)
 
@@ -128,7 +142,13 @@ class _Plan:
 
     @classmethod
     def make(
-        cls, kernels: Form, channels: int, rows: Span, columns: Span, method: Method, place: _Place
+        cls,
+        kernels: Form,
+        channels: int | Yuv,
+        rows: Span,
+        columns: Span,
+        method: Method,
+        place: _Place,
     ) -> _Plan:
         geometry = Geometry(
             frame_height=rows.source,
@@ -141,7 +161,12 @@ class _Plan:
             pad_y=place.top - rows.start,
         )
         try:
-            form = kernels.resampler(astuple(rows), astuple(columns), channels, method == "area")
+            spans = astuple(rows), astuple(columns)
+            form = (
+                kernels.yuv_resampler(*spans, channels.packed, channels.matrix)
+                if isinstance(channels, Yuv)
+                else kernels.resampler(*spans, channels, method == "area")
+            )
         except (TypeError, ValueError) as exc:  # more pixels than its tables can number
             raise InputError(
                 f"{rows.source} x {columns.source} pixels at {rows.target} x {columns.target}",
@@ -176,14 +201,15 @@ class _Place(NamedTuple):
     left: int = 0
 
 
+_Shape = tuple[int, int, int | Yuv]
+"""Height, width and channels of a frame."""
+
 # A plan is a few tables; a program meets few sizes of frames.
 _PLANS = 64
 
 
 @lru_cache(_PLANS)
-def _letterbox_plan(
-    kernels: Form, frame: tuple[int, ...], size: tuple[int, int], method: Method
-) -> _Plan:
+def _letterbox_plan(kernels: Form, frame: _Shape, size: tuple[int, int], method: Method) -> _Plan:
     (height, width, channels), (input_height, input_width) = frame, size
     scale = min(input_height / height, input_width / width)
     rows = Span.whole(height, max(round(height * scale), 1))
@@ -195,9 +221,7 @@ def _letterbox_plan(
 
 
 @lru_cache(_PLANS)
-def _resize_plan(
-    kernels: Form, frame: tuple[int, ...], size: tuple[int, int], method: Method
-) -> _Plan:
+def _resize_plan(kernels: Form, frame: _Shape, size: tuple[int, int], method: Method) -> _Plan:
     rows, columns = Span.whole(frame[0], size[0]), Span.whole(frame[1], size[1])
     return _Plan.make(kernels, frame[2], rows, columns, method, _Place(*size))
 
@@ -205,7 +229,7 @@ def _resize_plan(
 @lru_cache(_PLANS)
 def _crop_plan(
     kernels: Form,
-    frame: tuple[int, ...],
+    frame: _Shape,
     size: tuple[int, int],
     method: Method,
     crop_scale: float,
@@ -226,18 +250,46 @@ def _crop_plan(
 
 
 def _views(
-    frame: NDArray[Any], out: NDArray[Any], layout: Layout | None, method: Method
-) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-    """The frame as (H, W, C) and ``out`` as (h, w, C), which fit each other."""
+    frame: NDArray[Any],
+    out: NDArray[Any],
+    layout: Layout | None,
+    method: Method,
+    yuv: str | None,
+    matrix: str,
+) -> tuple[NDArray[np.uint8], _Shape, NDArray[Any]]:
+    """The frame as the kernels take it, its shape, and ``out`` as (h, w, C); they fit."""
     if method not in METHODS:
         raise InputError(f"the method is {method!r:.80}", hint=f"give one of {', '.join(METHODS)}")
+    if yuv is not None:
+        return frame, *_yuv_views(frame, out, layout, method, yuv, matrix)
     source, target = _frame(frame), _tensor(out, layout)
     if source.shape[2] > target.shape[2]:
         raise InputError(
             f"the frame {frame.shape} has 3 channels, out {out.shape} has 1",
             hint="give a gray frame (H, W)",
         )
-    return source, target
+    height, width, channels = source.shape
+    return source, (height, width, channels), target
+
+
+def _yuv_views(
+    frame: NDArray[Any],
+    out: NDArray[Any],
+    layout: Layout | None,
+    method: Method,
+    yuv: str,
+    matrix: str,
+) -> tuple[_Shape, NDArray[Any]]:
+    shape = yuv_of(frame, yuv, matrix)
+    target = _tensor(out, layout)
+    if method != "bilinear":
+        raise InputError(f"the method is {method!r} for yuv={yuv!r}", hint="it is 'bilinear' alone")
+    if target.shape[2] != 3:
+        raise InputError(
+            f"the frame is {yuv}, out {out.shape} has 1 channel",
+            hint="give its luma as a gray frame, without yuv",
+        )
+    return shape, target
 
 
 def _frame(frame: NDArray[Any]) -> NDArray[np.uint8]:

@@ -33,10 +33,18 @@ class Segmenter(Pipeline[Segmentation]):
         settings: Settings,
         *,
         frames: str = "rgb",
+        matrix: str = "bt601",
         preprocess: Preprocess | None = None,
         threads: int = 1,
     ) -> None:
-        super().__init__(session, settings, frames=frames, preprocess=preprocess, threads=threads)
+        super().__init__(
+            session,
+            settings,
+            frames=frames,
+            matrix=matrix,
+            preprocess=preprocess,
+            threads=threads,
+        )
         self._output = check_map(session.outputs, settings, own_preprocess=preprocess is not None)
 
     def _read(self, outputs: Outputs, places: Sequence[Geometry | None]) -> list[Segmentation]:

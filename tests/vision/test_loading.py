@@ -147,7 +147,8 @@ def test_a_batch_beside_shapes_that_bound_it_is_an_error(opened: Any) -> None:
     "wrong",
     [
         {"std": None},
-        {"frames": "nv12"},
+        {"frames": "nv21"},
+        {"matrix": "bt2020"},
         {"conf": 2},
         {"max_det": -1},
         {"top": 0},

@@ -252,14 +252,6 @@ def test_a_colour_frame_is_refused_where_gray_was_said(
         pipeline(RED)
 
 
-@pytest.mark.parametrize("frames", ["nv12", "yuyv"])
-def test_frames_of_a_later_version_are_refused(
-    model_info: MakeInfo, fake_session: MakeSession, frames: str
-) -> None:
-    with pytest.raises(InputError, match=f"'{frames}' is not available in this version"):
-        Classifier(fake_session(model_info(), redness), CLASSIFY, frames=frames)
-
-
 def test_a_gray_model_asks_for_gray_frames(model_info: MakeInfo, fake_session: MakeSession) -> None:
     session = fake_session(model_info(shape=(None, 1, 8, 8)), redness)
     settings = replace(CLASSIFY, channels=1)
