@@ -26,6 +26,7 @@ COMMANDS = {
     "bench": "hwrt.cli.bench",
     "cache": "hwrt.cli.cache",
     "doctor": "hwrt.cli.doctor",
+    "explain": "hwrt.cli.explain",
     "inspect": "hwrt.cli.inspect",
     "run": "hwrt.cli.run",
     "tune": "hwrt.cli.tune",

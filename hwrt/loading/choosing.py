@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hwrt import cache
 from hwrt.backend import Array
-from hwrt.errors import InputError, SessionError
+from hwrt.errors import HwrtError, InputError, SessionError
 from hwrt.log import LOGGER
 from hwrt.progress import progress_bar
 from hwrt.source import Source
@@ -112,7 +113,14 @@ def measured_plan(
                     return made  # by another process, since it was looked for
                 cache.sweep(asked.root)
                 cache.trim(asked.root)
-            plan = _measured(asked, feeds, budget_s, report, _again(asked, instead_of, reason))
+            again = _again(asked, instead_of, reason)
+            try:
+                plan = _measured(asked, feeds, budget_s, report, again)
+            except OSError as exc:
+                raise HwrtError(
+                    f"what a tuning needs to write can not be written: {exc}",
+                    hint=f"free space in {tempfile.gettempdir()}, or name another folder by TMPDIR",
+                ) from exc
             if asked.root is not None:
                 plan_cache.write(asked.root, plan)
                 cache.trim(asked.root)
