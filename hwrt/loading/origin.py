@@ -23,7 +23,7 @@ from hwrt.loading.arguments import Arguments, given_feeds, known_by_name
 from hwrt.loading.choosing import Asked, cached_plan, measured_plan, plan_of_other_versions
 from hwrt.loading.judged import compile_judged, is_judged
 from hwrt.log import LOGGER, configure
-from hwrt.measure.measurement import Candidate
+from hwrt.measure.measurement import Candidate, precision_told
 from hwrt.owners import OwnedFolder
 from hwrt.progress import progress_bar
 from hwrt.session import Loaded
@@ -283,7 +283,8 @@ def _loaded(
         how,
         f"; unverified: {plan.unverified}" if plan.unverified else "",
     )
-    built = replace(plan, precision=compiled.precision, placement=compiled.placement)
+    precision = precision_told(compiled.precision, quantized=opened.info.quantized)
+    built = replace(plan, precision=precision, placement=compiled.placement)
     if plan.unverified is None and not is_judged(plan, compiled):
         built = replace(built, unverified="it was compiled to another file than the one judged")
         LOGGER.warning("%s: %s: %s", opened.title, plan.candidate, built.unverified)

@@ -272,7 +272,8 @@ def _tolerance(gate: AccuracyGate, case: Case) -> Tolerance:
     if gate.max_error is not None:  # asked for by name: its slices are not judged by ours
         return Tolerance(gate.max_error, usual.agreement)
     agreement = usual.agreement
-    if gate.min_agreement is not None and gate.metric in (None, "agreement"):
+    # That of a built-in gate is about answers.
+    if gate.min_agreement is not None and gate.builtin is None:
         agreement = gate.min_agreement
     return Tolerance(usual.relative_l2, agreement, usual.slice_l2)
 

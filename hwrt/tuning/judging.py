@@ -9,10 +9,10 @@ import numpy as np
 
 from hwrt.backend import Array
 from hwrt.errors import HwrtError
-from hwrt.measure.gate import AccuracyGate
+from hwrt.measure.gate import AS_GIVEN, gate_of
 from hwrt.measure.judge import Case, Finding, judge
 from hwrt.measure.output_error import OutputError, compare, judges_nothing, within, worst
-from hwrt.model.meaning import Meaning, meanings
+from hwrt.model.meaning import meanings
 from hwrt.tuning import onnx_reference
 from hwrt.tuning.feeds import read_feeds
 from hwrt.tuning.folders import cache_of
@@ -27,7 +27,7 @@ _SAYS_NOTHING = (
 )
 _RANDOM = "its outputs differ from one run to the next"
 # onnx.reference takes 0.5 s (MobileNetV2) to 3 s (YOLOv8n) a sample.
-_CHECK_TIMEOUT_S = 30.0
+_CHECK_TIMEOUT_S = 20.0
 _EVALUATION_TIMEOUT_S = 120.0
 
 Outputs = Mapping[str, Array]
@@ -58,8 +58,7 @@ class Reference:
     def judge(self, task: Task, trial: Trial, outputs: Sequence[Outputs]) -> None:
         """Reject the candidate when its outputs are wrong; without reference only NaN is.
 
-        Reduced precision is rejected too where nothing can judge it.  A candidate for a model that
-        is quantised already must also say of the user's samples what its backend's first one does.
+        Reduced precision is rejected too where nothing can judge it.
         """
         if not self.judges and _is_reduced(task, trial):
             trial.reject(
@@ -71,37 +70,47 @@ class Reference:
             if any(_has_nan(array) for arrays in outputs for array in arrays.values()):
                 trial.reject("there is a NaN in its outputs")
             return
-        finding = judge(task.wish.gate, self._case(task, self.outputs), outputs)
-        if finding.reason is None and task.given and task.model.quantized:
-            finding = self._by_default(task, trial, outputs, finding)
-        trial.record(finding)
+        gate = task.wish.gate
+        if gate.builtin == "f32" and task.given and task.model.quantized:
+            trial.record(self._of_quantized(task, trial, self.outputs, outputs))
+            return
+        trial.record(judge(gate, self._case(task, self.outputs), outputs))
 
-    def _by_default(
-        self, task: Task, trial: Trial, outputs: Sequence[Outputs], finding: Finding
+    def _of_quantized(
+        self,
+        task: Task,
+        trial: Trial,
+        reference: Sequence[Outputs],
+        outputs: Sequence[Outputs],
     ) -> Finding:
-        """A quantised model has no truth beside what its backend makes of it unasked."""
+        """A quantised model has no truth beside what its backend makes of it unasked.
+
+        So a backend's first candidate must say what the reference says of most samples, and the
+        others what that one says of all.
+        """
         candidate = trial.found.candidate
-        default = self._defaults.setdefault((candidate.backend, candidate.device), outputs)
-        if default is outputs or task.wish.gate.builtin != "f32":
+        by = (candidate.backend, candidate.device)
+        default = self._defaults.get(by)
+        if default is None:
+            finding = judge(AS_GIVEN, self._case(task, reference), outputs)
+            if finding.reason is None:
+                self._defaults[by] = outputs
             return finding
-        tasks = judge(AccuracyGate(builtin="relaxed"), self._case(task, default), outputs)
-        reason = tasks.reason and f"against {candidate.backend}'s default: {tasks.reason}"
-        return Finding(tasks.judgement, finding.errors, reason)
+        finding = judge(gate_of("relaxed"), self._case(task, default), outputs)
+        if finding.reason is None:
+            return finding
+        return finding._replace(reason=f"against {by[0]}'s default: {finding.reason}")
 
     def _case(self, task: Task, outputs: Sequence[Outputs]) -> Case:
         return Case(
             model=task.model,
-            meanings=_meanings(task),
+            meanings=meanings(task.model),
             reference=outputs,
             feeds=read_feeds(task.feeds),
             given=task.given,
             spread=self.spread,
             unsteady=self.unsteady,
         )
-
-
-def _meanings(task: Task) -> dict[str, Meaning]:
-    return meanings(task.model)
 
 
 def find_reference(task: Task, found: Search, report: Report) -> Reference:
@@ -180,26 +189,31 @@ def _worth(
 def _check(
     task: Task, offered: Found, reference: Reference, report: Report
 ) -> tuple[str, str | None]:
-    """(what to tell of the check, None or in what ``onnx.reference`` differs)."""
+    """(what to tell of the check, None or in what ``onnx.reference`` differs).
+
+    A check that came to nothing is remembered as well: it takes as long again.
+    """
     why = onnx_reference.unfit(task)
     if why is not None:
         return f"not checked: {why}", None
     name = str(offered.candidate)
-    difference = onnx_reference.recall(task, name, offered.stamp)
-    if difference is None:
-        report(0.0, f"checking {offered.candidate.backend} by {onnx_reference.NAME}")
-        try:
-            outputs = onnx_reference.evaluate(
-                task, sets=1, timeout_s=_CHECK_TIMEOUT_S, name="evaluated"
-            )
-        except HwrtError as exc:
-            return f"not checked: {onnx_reference.told(exc)}", None
-        difference = _difference(task, reference, outputs)
-        onnx_reference.remember(task, name, offered.stamp, difference)
-    if difference:
-        told = f"{name} differs from {onnx_reference.NAME}: {difference}"
-        return told, told
-    return f"{onnx_reference.NAME} agrees", None
+    known = onnx_reference.recall(task, name, offered.stamp)
+    if known is not None:
+        return known
+    report(0.0, f"checking {offered.candidate.backend} by {onnx_reference.NAME}")
+    told, difference = f"{onnx_reference.NAME} agrees", None
+    try:
+        outputs = onnx_reference.evaluate(
+            task, sets=1, timeout_s=_CHECK_TIMEOUT_S, name="evaluated"
+        )
+    except HwrtError as exc:
+        told = f"not checked: {onnx_reference.told(exc)}"
+    else:
+        differs = _difference(task, reference, outputs)
+        if differs:
+            told = difference = f"{name} differs from {onnx_reference.NAME}: {differs}"
+    onnx_reference.remember(task, name, offered.stamp, told, difference)
+    return told, difference
 
 
 def _difference(task: Task, reference: Reference, outputs: Sequence[Outputs]) -> str:

@@ -85,27 +85,28 @@ def evaluated(message: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def recall(task: Task, judge: str, stamp: str) -> str | None:
+def recall(task: Task, judge: str, stamp: str) -> tuple[str, str | None] | None:
     """What ``remember`` was told of this model and judge; None where that is not known."""
     if task.cache_dir is None:
         return None
     key = _key(task, judge, stamp)
     try:
         document = json.loads(_path(task.cache_dir, key).read_bytes())
-        verdict = document.pop("verdict")
+        told, difference = document.pop("told"), document.pop("difference")
     except (OSError, ValueError, RecursionError, KeyError, AttributeError):
         return None  # not there, or damaged: it is checked anew
-    return str(verdict) if document == key else None
+    return (str(told), difference and str(difference)) if document == key else None
 
 
-def remember(task: Task, judge: str, stamp: str, verdict: str) -> None:
-    """Keep the outcome in the cache, where there is one: the empty text, or what differs."""
+def remember(task: Task, judge: str, stamp: str, told: str, difference: str | None) -> None:
+    """Keep the outcome of a check in the cache, where there is one."""
     if task.cache_dir is None:
         return
     key = _key(task, judge, stamp)
     path = _path(task.cache_dir, key)
+    document = {**key, "told": told, "difference": difference}
     try:
-        write_atomically(path, json.dumps({**key, "verdict": verdict}, indent=1).encode())
+        write_atomically(path, json.dumps(document, indent=1).encode())
     except OSError as exc:
         LOGGER.warning("%s can not be written, so the check will be made again: %s", path, exc)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwrt.errors import InputError
-from hwrt.measure.gate import AccuracyGate, gate_of
+from hwrt.measure.gate import AS_GIVEN, AccuracyGate, gate_of
 from hwrt.measure.judge import Case, Finding, judge
 from hwrt.measure.output_error import OutputError
 from hwrt.model.meaning import Meaning, meanings
@@ -281,6 +281,25 @@ def test_quantised_scores_are_judged_as_what_they_stand_for() -> None:
 
     assert judged(RELAXED, info, [right - 5], [right]).reason is None
     assert judged(RELAXED, info, [flipped], [right]).reason is not None
+
+
+def test_engines_of_a_quantised_model_agree_in_three_of_four_answers() -> None:
+    flipped = shares(0.2, 0.7, 0.1)
+
+    most = judged(AS_GIVEN, CLASSES, [SURE, SURE, SURE, flipped], [SURE] * 4)
+    half = judged(AS_GIVEN, CLASSES, [SURE, SURE, flipped, flipped], [SURE] * 4)
+
+    assert most.reason is None
+    assert half.reason is not None
+
+
+def test_their_label_maps_agree_as_nearly_as_ever() -> None:
+    info = model((1, 20, 20), dtype=np.int64, quantized=True)
+    places = np.zeros((1, 20, 20), np.int64)
+    far = places.copy()
+    far[0, :2] = 1
+
+    assert judged(AS_GIVEN, info, [far], [places]).reason is not None
 
 
 def test_a_metric_that_fits_no_output_is_an_error() -> None:

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from hwrt.errors import InputError
-from hwrt.measure.measurement import Candidate, Cold, Measurement
+from hwrt.measure.measurement import Candidate, Cold, Measurement, precision_told
 from hwrt.measure.output_error import OutputError
 from hwrt.measure.warm_up import WarmUp
 from hwrt.spec import Options, Placement
@@ -109,3 +109,18 @@ def test_a_success_with_a_reason_is_an_error():
 def test_a_wrong_candidate_has_no_latency():
     with pytest.raises(InputError, match="only what answers rightly has a latency"):
         Measurement(CANDIDATE, "rejected", "wrong", samples_s=(0.1,))
+
+
+@pytest.mark.parametrize(
+    ("precision", "quantized", "told"),
+    [
+        ("int8", True, "int8 (as given)"),
+        ("int8", False, "int8"),
+        ("f32", True, "f32"),
+        ("bf16", False, "bf16"),
+    ],
+)
+def test_integers_that_the_file_asks_for_are_called_as_given(
+    precision: str, quantized: bool, told: str
+) -> None:
+    assert precision_told(precision, quantized=quantized) == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,25 @@ def test_a_model_that_onnx_can_not_evaluate_is_told_and_judged_by_the_backend(
     assert evidence.reference_check.startswith("not checked: onnx.reference could not evaluate")
 
 
+def test_a_check_that_came_to_nothing_is_remembered(
+    install: Install, relu_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("Good", "Judge")
+    calls = []
+
+    def evaluate(*_: Any, **__: Any) -> Any:
+        calls.append(1)
+        raise hwrt.BackendFailure("no answer after 20 s")
+
+    monkeypatch.setattr(onnx_reference, "evaluate", evaluate)
+    path = relu_model()
+    told = [tuned(path, cache_root=tmp_path / "kept").reference_check for _ in range(2)]
+
+    expected = "not checked: onnx.reference could not evaluate the model: no answer after 20 s"
+    assert [expected, expected] == told
+    assert len(calls) == 1
+
+
 def test_without_a_backends_reference_onnx_is_the_reference(
     install: Install, relu_model: Model
 ) -> None:
@@ -250,6 +270,42 @@ def test_outputs_that_are_given_are_the_reference(install: Install, relu_model: 
 
     assert evidence.reference == "outputs that were given"
     assert [m.status for m in evidence.measurements] == ["rejected", "ok"]
+
+
+def of_quantized(path: Path, feeds: Any) -> Evidence:
+    return measure(
+        dataclasses.replace(read(path), quantized=True),
+        Wish(threads=1),
+        machine="here",
+        effort=EFFORT,
+        cache_root=None,
+        feeds=feeds,
+    )
+
+
+def test_a_quantised_model_keeps_the_answers_of_its_backends_default(
+    install: Install, relu_model: Model
+) -> None:
+    install("Judge", "Integers")
+    hair = np.zeros((1, 16), np.float32)
+    hair[0, :2] = 0.503, 0.497
+
+    evidence = of_quantized(relu_model(), [{"x": hair}])
+
+    reason = of(evidence, "integers", "int8").reason
+    assert of(evidence, "integers", "f32").status == "ok"
+    assert reason is not None
+    assert reason.startswith("against integers's default: output 'y': the best class is 1 where")
+
+
+def test_random_numbers_are_no_task_for_a_quantised_model(
+    install: Install, relu_model: Model
+) -> None:
+    install("Judge", "Integers")
+
+    evidence = of_quantized(relu_model(), None)
+
+    assert [m.status for m in evidence.measurements] == ["ok", "ok"]
 
 
 @pytest.fixture
