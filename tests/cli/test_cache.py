@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import hwrt
 from hwrt import cache
 from hwrt.cli import main
 
@@ -59,3 +61,32 @@ def test_clear_deletes_the_entries_and_nothing_else(plan: Path, capsys: Captured
 
     assert (code, capsys.readouterr().out) == (0, f"2.00 KiB freed in {cache.location()}\n")
     assert (plan.exists(), other.exists()) == (False, True)
+
+
+def test_list_names_the_models_that_plans_tell_of(
+    install: Callable[..., None], relu_model: Callable[..., Path], capsys: Captured
+) -> None:
+    install("Good", "Judge")
+    hwrt.tune(relu_model(), threads=1, budget_s=0.01)
+    run("list", "--json")
+
+    entries = json.loads(capsys.readouterr().out)["entries"]
+    named = {entry["kind"]: entry["model"] for entry in entries}
+    assert (named["plans"], named["memo"], named["proved"]) == ("relu.onnx",) * 3
+    run("list")
+    assert "relu.onnx  plans/" in capsys.readouterr().out
+
+
+def test_list_tells_when_an_entry_was_last_used(plan: Path, capsys: Captured) -> None:
+    run("list", "--json")
+
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert entry["used_s"] == plan.stat().st_mtime
+
+
+def test_a_damaged_entry_names_no_model(plan: Path, capsys: Captured) -> None:
+    plan.write_text("[]")
+    run("list", "--json")
+
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert entry["model"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import hwrt
 from hwrt import files
+from hwrt.cli import main
 from hwrt.files import publish, temporary_beside
 
 Texts = Callable[[], list[str]]
@@ -130,3 +132,13 @@ def test_verifying_hashes_the_model_that_looks_unchanged(
     believed = hwrt.load(model, threads=1, tune="never").info.sha256
 
     assert believed != hwrt.load(model, threads=1, verify=True).info.sha256
+
+
+def test_the_list_of_the_cache_names_the_model_of_a_compiled_file(
+    engine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["cache", "list", "--json"])
+
+    entries = json.loads(capsys.readouterr().out)["entries"]
+    assert [one["model"] for one in entries if one["path"] == str(engine.parent)] == ["relu.onnx"]
