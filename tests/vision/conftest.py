@@ -63,8 +63,8 @@ class FakeModel(CompiledModel):
 class FakeOrigin:
     """Loads, in the place of the model, one that answers ``then``."""
 
-    def __init__(self, then: Answer, limit: int | None) -> None:
-        self._then, self._limit = then, limit
+    def __init__(self, then: Answer, limit: int | None, *, has_spare: bool) -> None:
+        self._then, self._limit, self.has_spare = then, limit, has_spare
         self.loaded: Loaded
 
     def load(self, model_or_plan: Any) -> Loaded:
@@ -77,17 +77,17 @@ class FakeOrigin:
     def restore(self, plan: Plan) -> Loaded:
         raise AssertionError
 
-    def next_plan(self, plan: Plan, fault: BackendError) -> str:
-        return "there is one engine"
+    def next_plan(self, plan: Plan, fault: BackendError) -> Plan | str:
+        return plan if self.has_spare else "there is one engine"
 
     def fall_back(self, plan: Plan) -> Loaded:
-        raise AssertionError
+        return self.load(plan)
 
 
 class FakeSession(Session):
     """A session over a model that answers what it was told to; ``fed`` is what it was fed.
 
-    After a replace another one answers ``then``.
+    After a replace another one answers ``then``, and where ``has_spare`` after a failure too.
     """
 
     def __init__(
@@ -98,11 +98,12 @@ class FakeSession(Session):
         then: Answer | None = None,
         limit: int | None = None,
         shapes: Shapes | None = None,
+        has_spare: bool = False,
     ) -> None:
         self.model = FakeModel(info, answer, limit)
         key = Key("m", "here", "0", {}, "latency", "f32", shapes or {}, 1)
         plan = Plan("fake", "cpu:0", Options(), "f32", self.model.placement, key)
-        origin = FakeOrigin(then or answer, limit)
+        origin = FakeOrigin(then or answer, limit, has_spare=has_spare)
         origin.loaded = Loaded(self.model, plan, info, origin)
         super().__init__(*origin.loaded)
 
