@@ -17,6 +17,7 @@ import letterbox_cases
 import map_cases
 import vector_cases
 import yolo_cases
+import yuv_cases
 from floor import Floor
 from side_by_side import Call, Case, Figures, measure, print_table, write_json
 
@@ -36,6 +37,7 @@ def main() -> int:
     floor = Floor()
     parts = {
         "letterbox and resize": letterbox_cases.cases(floor),
+        "luma and chroma": yuv_cases.cases(floor),
         "YOLOv8 decode and NMS": yolo_cases.cases(floor),
         "vectors": vector_cases.cases(floor),
         "maps of scores": map_cases.cases(floor),
