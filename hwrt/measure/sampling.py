@@ -15,6 +15,7 @@ __all__ = ["best_in_flight", "sample", "sample_in_flight"]
 Call = Callable[[], object]
 # What more requests in flight must gain to be worth their memory.
 _WORTH = 1.03
+_LOST = 0.9
 
 
 def sample(
@@ -102,13 +103,18 @@ def best_in_flight(
     """With how many of the lines at once most runs end in a second.
 
     The counts take turns in ``passes`` windows of ``seconds``; the best window of each counts,
-    which a burst of load does not touch.  More in flight must gain 3 % over fewer.
+    which a burst of load does not touch.  More in flight must gain 3 % over fewer.  Where that
+    loses plainly, still more are not tried.
     """
-    rates = dict.fromkeys(sorted(counts), 0.0)
+    rates: dict[int, float] = {}
+    left = sorted(counts)
     for _ in range(passes):
-        for count in rates:
+        for count in left:
             _, rate = sample_in_flight(lines[:count], seconds=seconds, clock=clock)
-            rates[count] = max(rates[count], rate)
+            rates[count] = max(rates.get(count, 0.0), rate)
+            if count == max(rates) and rate < max(rates.values()) * _LOST:
+                break
+        left = sorted(rates)
     best = min(rates)
     for count, rate in rates.items():
         if rate > rates[best] * _WORTH:

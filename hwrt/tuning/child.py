@@ -150,7 +150,7 @@ class Candidate:
         request = self._ready()
         self._calls = [_bind(request.infer, feeds) for feeds in self._feeds]
         warmed = warm_up(self._calls, window_s=message["window_s"], cap_s=message["cap_s"])
-        return warmed.to_json()
+        return {"warm_up": warmed.to_json(), "peak_rss_bytes": peak_rss_bytes()}
 
     def choose_in_flight(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Find with how many requests in flight most inferences end in a second.
@@ -175,7 +175,7 @@ class Candidate:
         for request in requests[chosen:]:
             request.close()
         self._lines = lines[:chosen]
-        return {"in_flight": chosen}
+        return {"in_flight": chosen, "peak_rss_bytes": peak_rss_bytes()}
 
     def sample_in_flight(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Time runs of all requests at once."""

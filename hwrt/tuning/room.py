@@ -12,8 +12,9 @@ __all__ = ["Room"]
 # Of a candidate of which nothing is known: the vendor's libraries, and a model's weights as they
 # are read, converted, repacked and kept.
 _LIBRARIES_BYTES, _COPIES = 200 << 20, 4
-# A compilation's peak is not the same twice, and the machine needs some memory too.
-_MARGIN, _SPARE_BYTES = 1.25, 64 << 20
+# A peak is not the same twice, what is resident grows a little while it runs, and the machine needs
+# some memory too.
+_MARGIN, _SPARE_BYTES = 1.25, 96 << 20
 
 
 class Room:

@@ -148,7 +148,11 @@ class Trial:
         )
         if warmed is None:
             return
-        self.measurement = dataclasses.replace(self.measurement, warm_up=WarmUp.from_json(warmed))
+        self.measurement = dataclasses.replace(
+            self.measurement,
+            warm_up=WarmUp.from_json(warmed["warm_up"]),
+            peak_rss_bytes=warmed["peak_rss_bytes"],
+        )
         if task.wish.objective == "throughput":
             counts = self._counts(task.wish.threads)
             chosen = self._ask(
@@ -160,7 +164,9 @@ class Trial:
             if chosen is not None:
                 self.counts_rates = True
                 self.measurement = dataclasses.replace(
-                    self.measurement, in_flight=chosen["in_flight"]
+                    self.measurement,
+                    in_flight=chosen["in_flight"],
+                    peak_rss_bytes=chosen["peak_rss_bytes"],
                 )
 
     def sample(self) -> Window | None:

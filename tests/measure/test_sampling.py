@@ -151,3 +151,12 @@ def test_numbers_in_flight_take_turns(monkeypatch):
     best_in_flight([[print]] * 2, [1, 2], seconds=0.1, passes=2)
 
     assert asked.asked == [1, 2, 1, 2]
+
+
+def test_where_more_in_flight_lose_plainly_still_more_are_not_tried(monkeypatch):
+    asked = Rates({1: 100.0, 2: 80.0, 4: 500.0})
+    monkeypatch.setattr(sampling, "sample_in_flight", asked)
+
+    best_in_flight([[print]] * 4, [1, 2, 4], seconds=0.1, passes=2)
+
+    assert asked.asked == [1, 2, 1, 2]
