@@ -88,8 +88,11 @@ class Counting(Backend):
         engine = cache_dir / "engine.bin"
         if not intact(engine):
             _note("build")
-            with temporary_beside(engine) as temporary:
-                built = os.environ.get("HWRT_TEST_ENGINE", "engine")
-                temporary.write_text(f"{built} {options}")
-                publish(temporary, engine)
+            try:
+                with temporary_beside(engine) as temporary:
+                    built = os.environ.get("HWRT_TEST_ENGINE", "engine")
+                    temporary.write_text(f"{built} {options}")
+                    publish(temporary, engine)
+            except OSError:  # it costs time at the next load, not this one
+                return _Compiled(model, options, None)
         return _Compiled(model, options, engine)
