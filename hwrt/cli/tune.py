@@ -87,6 +87,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from (f"  {name}: not tried: {why}" for name, why in plan.dropped.items())
     if plan.unverified is not None:
         yield f"outputs NOT checked: {plan.unverified}"
+    if plan.judgement is not None:
+        yield f"judged by {plan.judgement}"
     if plan.why:
         yield f"why: {plan.why}"
     yield f"plan: {plan.candidate}, runs as {plan.precision} on {plan.placement}"

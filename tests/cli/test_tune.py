@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hwrt
@@ -34,6 +35,33 @@ def test_every_candidate_has_a_line_and_the_chosen_one_a_mark(
     assert "wrong cpu:0" in lines[1]
     assert "rejected: output 'y'" in lines[1]
     assert lines[-1].startswith("plan: good cpu:0 ")
+
+
+def test_relaxed_admits_reduced_precision_and_says_what_judged_it(
+    install: Install, relu_model: Model, capsys: Captured, tmp_path: Path
+) -> None:
+    install("Judge", "Reduced")
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    scores = np.zeros((1, 16), np.float32)
+    scores[0, 3] = 1
+    np.save(samples / "a.npy", scores)
+
+    code = run(relu_model(), "--accuracy", "relaxed", "--samples", samples)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert any("reduced cpu:0 precision=bf16: lower quartile" in line for line in lines)
+    assert any(line.startswith("judged by top-1: 0 wrong of 1, at most 95.0%") for line in lines)
+
+
+def test_relaxed_without_samples_is_bad_usage(
+    install: Install, relu_model: Model, capsys: Captured
+) -> None:
+    install("Good", "Judge")
+
+    assert run(relu_model(), "--accuracy", "relaxed") == 2
+    assert "accuracy is 'relaxed' and there are no samples" in capsys.readouterr().err
 
 
 def test_the_json_is_the_plan(install: Install, relu_model: Model, capsys: Captured) -> None:
