@@ -258,6 +258,17 @@ class Daemonises(Good):
         return _Compiled(model, self)
 
 
+class Deserts(Daemonises):
+    """It leaves a daemon and dies."""
+
+    name = "deserts"
+    api_version = 1
+
+    def compile(self, *arguments, **named):
+        super().compile(*arguments, **named)
+        ctypes.string_at(0)
+
+
 class SlowStart(Good):
     """It takes long to say which devices it has, as one that waits for a driver."""
 
