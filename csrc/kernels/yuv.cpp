@@ -13,24 +13,34 @@ namespace {
 using std::int16_t;
 using std::ptrdiff_t;
 
-// A colour is luma * y + u * U + v * V + offset, held within 0..255, then * scale + bias.
-struct Colour {
-  float luma, u, v, offset, scale, bias;
+// The rows to write, red, green and blue, each * scale + bias.
+struct Colours {
+  float* rows[3];
+  float scale[3], bias[3];
 };
 
 struct Variant {
-  // One channel's row from those of Y, U and V.
-  void (*convert)(const float* const yuv[3], ptrdiff_t count, const Colour& colour, float* out);
+  // The colours' rows from those of Y, U and V.
+  void (*convert)(const float* const yuv[3], ptrdiff_t count, const YuvMatrix& matrix,
+                  const Colours& colours);
 };
 
 namespace scalar {
 
-void convert(const float* const yuv[3], ptrdiff_t count, const Colour& colour, float* out) {
+float within(float level) { return level > 0.0f ? (level < 255.0f ? level : 255.0f) : 0.0f; }
+
+void convert(const float* const yuv[3], ptrdiff_t count, const YuvMatrix& matrix,
+             const Colours& colours) {
+  const float black = -matrix.black * matrix.luma_scale;
   for (ptrdiff_t i = 0; i < count; ++i) {
-    const float luma = yuv[0][i] * colour.luma + colour.offset;
-    const float level = yuv[2][i] * colour.v + (yuv[1][i] * colour.u + luma);
-    const float within = level > 0.0f ? (level < 255.0f ? level : 255.0f) : 0.0f;
-    out[i] = within * colour.scale + colour.bias;
+    const float luma = yuv[0][i] * matrix.luma_scale + black;
+    const float u = yuv[1][i] - 128.0f, v = yuv[2][i] - 128.0f;
+    const float levels[3] = {v * matrix.red_v + luma,
+                             v * matrix.green_v + (u * matrix.green_u + luma),
+                             u * matrix.blue_u + luma};
+    for (int c = 0; c < 3; ++c) {
+      colours.rows[c][i] = within(levels[c]) * colours.scale[c] + colours.bias[c];
+    }
   }
 }
 
@@ -40,18 +50,6 @@ constexpr Variant kVariant{convert};
 
 #define HWRT_PASSES "passes/yuv.inc"
 #include "each_target.inc"
-
-Colour colour_of(const YuvMatrix& matrix, const Normalisation& normalisation, int channel) {
-  const float u[3] = {0.0f, matrix.green_u, matrix.blue_u};
-  const float v[3] = {matrix.red_v, matrix.green_v, 0.0f};
-  const int from = normalisation.reversed ? 2 - channel : channel;
-  return {matrix.luma_scale,
-          u[from],
-          v[from],
-          -matrix.black * matrix.luma_scale - 128.0f * (u[from] + v[from]),
-          normalisation.scale[channel],
-          normalisation.bias[channel]};
-}
 
 ptrdiff_t rounded(ptrdiff_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -109,8 +107,12 @@ void yuv(const YuvFrame& frame, const YuvPlan& plan, const YuvMatrix& matrix,
          void* scratch) noexcept {
   const Variant variant = current_variant();
   const Parts parts(plan, scratch);
-  Colour colours[3];
-  for (int c = 0; c < 3; ++c) colours[c] = colour_of(matrix, normalisation, c);
+  Colours colours{};
+  for (int p = 0; p < 3; ++p) {
+    const int c = normalisation.reversed ? 2 - p : p;
+    colours.scale[p] = normalisation.scale[c];
+    colours.bias[p] = normalisation.bias[c];
+  }
   const ptrdiff_t count = plan.luma.columns.count;
   if (frame.packed) {  // what is read behind a row is not split
     std::memset(parts.luma, 0, static_cast<std::size_t>(levels_bytes(plan.luma)));
@@ -127,10 +129,9 @@ void yuv(const YuvFrame& frame, const YuvPlan& plan, const YuvMatrix& matrix,
     bilinear_columns(parts.chroma, plan.chroma, 2, parts.yuv + 1);
     float* rows[3];
     const bool direct = direct_rows(tensor, y, rows);
-    for (int c = 0; c < 3; ++c) {
-      if (!direct) rows[c] = parts.kept[c];
-      variant.convert(parts.yuv, count, colours[c], rows[c]);
-    }
+    for (int c = 0; c < 3 && !direct; ++c) rows[c] = parts.kept[c];
+    for (int p = 0; p < 3; ++p) colours.rows[p] = rows[normalisation.reversed ? 2 - p : p];
+    variant.convert(parts.yuv, count, matrix, colours);
     if (!direct) store_row(rows, tensor, y);
   }
 }
