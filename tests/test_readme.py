@@ -21,7 +21,7 @@ def test_the_ten_lines_of_python_run(capsys: pytest.CaptureFixture[str]) -> None
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("(1, 1000) on ")
-    assert len(lines) == 3
+    assert len(lines) > 2
     assert all(" ok " in line for line in lines[1:])
 
 
