@@ -152,10 +152,7 @@ class Backend(ABC):
         """
 
     def candidates(self, model: ModelInfo, device: Device, limits: Limits) -> Iterable[Options]:
-        """(optional) Options worth measuring on this device, the default ones first.
-
-        A dozen at the most: each is compiled, judged and timed.
-        """
+        """(optional) Options worth measuring on this device, a dozen at most, the default first."""
         return (Options(precision="f32", threads=limits.threads),)
 
     def reference(self, model: ModelInfo, device: Device) -> Options | None:
