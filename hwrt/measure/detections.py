@@ -116,20 +116,19 @@ def _below(objects: Objects, score: float) -> tuple[Any, Any, Any]:
 
 
 def _matched(objects: Objects, others: Objects) -> list[int | None]:
-    """For each object the other one, taken once, that is the same; None where there is none."""
-    free = np.ones(len(others.scores), np.bool_)
+    """For each object the other one that is the same; None where there is none.
+
+    None is the same as two: after NMS, boxes of one class do not overlap as much.
+    """
     partners: list[int | None] = []
     for i in range(len(objects.scores)):
         overlaps = _overlaps(objects.boxes[i], others.boxes)
         fits = (
-            free
-            & (others.classes == objects.classes[i])
+            (others.classes == objects.classes[i])
             & (overlaps >= LEAST_IOU)
             & (np.abs(others.scores - objects.scores[i]) <= SCORE_TOLERANCE)
         )
         best = int(np.argmax(np.where(fits, overlaps, -1.0))) if fits.any() else None
-        if best is not None:
-            free[best] = False
         partners.append(best)
     return partners
 
@@ -143,10 +142,11 @@ def _nearest(right: Objects, i: int, found: Objects) -> str:
 
 
 def _overlaps(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The IoU of the box with each of the others; 0 where there is no area."""
+    """The IoU of the box with each of the others; 1 with the very same, which may have no area."""
     one, others = box.astype(np.float64), boxes.astype(np.float64)
-    low, high = np.maximum(one[:2], others[:, :2]), np.minimum(one[2:], others[:, 2:])
-    shared = np.prod(np.maximum(high - low, 0.0), axis=1)
-    areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(one[2:] - one[:2])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.nan_to_num(shared / (areas - shared)))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # of infinite corners
+        low, high = np.maximum(one[:2], others[:, :2]), np.minimum(one[2:], others[:, 2:])
+        shared = np.prod(np.maximum(high - low, 0.0), axis=1)
+        areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(one[2:] - one[:2])
+        overlaps = np.nan_to_num(shared / (areas - shared))
+    return np.asarray(np.where((one == others).all(axis=1), 1.0, overlaps))

@@ -112,6 +112,15 @@ def test_one_object_is_no_partner_of_two() -> None:
     assert "lost" in found
 
 
+@pytest.mark.parametrize(
+    "side", [{"w": 0.0}, {"w": np.inf}, {"x": np.inf}], ids=["no area", "no end", "no place"]
+)
+def test_a_box_without_measure_is_the_same_as_itself(side: dict[str, float]) -> None:
+    odd = head(CAT, changed(DOG, **side))
+
+    assert disagreement(odd, odd, "yolov8") == [None]
+
+
 def test_each_image_of_a_batch_is_judged_alone() -> None:
     ours = np.concatenate([head(CAT), head(CAT)])
     theirs = np.concatenate([head(CAT), head(CAT, DOG)])

@@ -446,6 +446,12 @@ def test_what_an_output_means(info: ModelInfo, meaning: Meaning) -> None:
     assert meanings(info) == {"y": meaning}
 
 
+def test_a_task_says_nothing_of_several_outputs() -> None:
+    info = model((1, 84, 8400), (1, 3, 8, 8), metadata={"task": "detect"})
+
+    assert meanings(info) == {"y": Meaning("numbers"), "z": Meaning("numbers")}
+
+
 def test_the_sidecar_says_what_the_metadata_does_not(tmp_path: Path) -> None:
     (tmp_path / "net.onnx.hwrt.json").write_text('{"task": "detect", "head": "yolov5"}')
     info = model((1, 25200, 85))
