@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from hwrt.benchmark.report import (
@@ -17,7 +17,7 @@ from hwrt.benchmark.report import (
     significant,
     size,
 )
-from hwrt.measure.percentile import Percentile
+from hwrt.measure.percentile import Percentile, nearest_rank
 from hwrt.measure.statistics import Summary
 from hwrt.text import plain
 
@@ -122,28 +122,34 @@ def _notes(report: Report) -> RenderableType:
 def _screened(report: Report) -> Iterable[tuple[str, str]]:
     """A line for each backend and precision: its other settings, by the one that was timed."""
     for best in report.measured:
-        others = [
-            r
-            for r in report.measured
-            if r.screened and backend_and_precision(r) == backend_and_precision(best)
-        ]
+        name = backend_and_precision(best)
+        others = [r for r in report.measured if r.screened and backend_and_precision(r) == name]
         if others and not best.screened:
-            told = ", ".join(
-                f"{_settings(other, best)} {median_of(other) / median_of(best):.2f}x"
-                for other in sorted(others, key=median_of)
-            )
-            yield backend_and_precision(best), f"other settings, a few rounds each: {told}"
+            ratios = sorted((_ratio(other, best), _settings(other)) for other in others)
+            told = ", ".join(f"{settings} {ratio:.2f}x" for ratio, settings in ratios)
+            yield name, f"other settings, a few rounds each: {told}"
 
 
-def _settings(result: Result, other: Result) -> str:
-    """The options in which it differs from the other."""
-    ours, theirs = (of.measurement.candidate.options for of in (result, other))
-    differing = [
-        f"{k}={ours.get(k, 'default')}"
-        for k in sorted(ours.keys() | theirs.keys())
-        if ours.get(k) != theirs.get(k)
-    ]
-    return " ".join(differing)
+def _ratio(result: Result, best: Result) -> float:
+    """The median by that of the best in the same rounds: later ones may have been quieter."""
+    rounds = {number for number, _ in result.measurement.windows}
+    beside = _samples_of(best, rounds) or best.measurement.samples_s
+    return nearest_rank(result.measurement.samples_s, 0.5) / nearest_rank(beside, 0.5)
+
+
+def _samples_of(result: Result, rounds: Collection[int]) -> list[float]:
+    samples: list[float] = []
+    start = 0
+    for number, count in result.measurement.windows:
+        if number in rounds:
+            samples += result.measurement.samples_s[start : start + count]
+        start += count
+    return samples
+
+
+def _settings(result: Result) -> str:
+    options = result.measurement.candidate.options
+    return " ".join(f"{k}={v}" for k, v in options.items() if k != "precision") or "default"
 
 
 def _last(report: Report) -> RenderableType:

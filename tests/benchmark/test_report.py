@@ -317,8 +317,22 @@ def test_settings_that_were_screened_are_told_in_one_line(
     report = report_of(timed("alpha", near(0.001)), slowest, slower)
     text = " ".join(" ".join(printed(report)).split())
 
-    assert "threads=2 2.00x, spinning=False 3.00x" in text
+    assert "threads=2 2.00x, spinning=False threads=1 3.00x" in text
     assert text.count("INVALID") == 0
+
+
+def test_screened_settings_are_compared_in_the_rounds_that_they_ran_in(
+    report_of: ReportOf, timed: Timed
+) -> None:
+    slow, quick = [0.004] * 3, [0.001] * 9
+    best = timed("alpha", slow + quick)
+    best = replace(best, measurement=replace(best.measurement, windows=((0, 3), (1, 9))))
+    other = screened(timed("alpha", [0.006] * 3), threads=2)
+    other = replace(other, measurement=replace(other.measurement, windows=((0, 3),)))
+
+    text = " ".join(" ".join(printed(report_of(best, other))).split())
+
+    assert "threads=2 1.50x" in text
 
 
 def test_what_was_screened_neither_wins_nor_makes_a_report_invalid(
