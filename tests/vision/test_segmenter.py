@@ -119,17 +119,24 @@ def test_classes_last_in_the_output_are_found(make: Make) -> None:
     assert [0, 0, 0, 0, 2, 2, 2, 2] == pipeline(halves(8, 8)).classes[0].tolist()
 
 
-@pytest.mark.parametrize(("layout", "axis"), [("NCHW", 1), ("NHWC", 3)])
+@pytest.mark.parametrize(("layout", "best"), [("NCHW", 2), ("NHWC", 0)])
 def test_where_both_dimensions_fit_the_inputs_layout_tells(
-    make: Make, layout: str, axis: int
+    make: Make, layout: str, best: int
 ) -> None:
-    scores = np.arange(9, dtype=np.float32).reshape(1, 3, 1, 3)
+    scores = np.array([[0.0, -1, -2], [5, 4, 3], [9, 8, 7]], np.float32)[None, :, None]
     shape = (1, 3, 8, 8) if layout == "NCHW" else (1, 8, 8, 3)
     pipeline = make(lambda _: scores, (1, 3, 1, 3), layout=layout, shape=shape, resize="stretch")
 
-    classes = pipeline(np.zeros((1, 3, 3) if axis == 1 else (3, 1, 3), np.uint8)).classes
+    classes = pipeline(np.zeros((8, 8, 3), np.uint8)).classes
 
-    assert {2} == set(classes.ravel().tolist())
+    assert {best} == set(classes.ravel().tolist())
+
+
+def test_of_a_larger_map_of_classes_the_pixel_in_the_middle_is_taken(make: Make) -> None:
+    numbers = np.arange(9, dtype=np.int64)[None, None]
+    pipeline = make(lambda _: numbers, (1, 1, 9), resize="stretch", output_dtype=np.int64)
+
+    assert [[1, 4, 7]] == pipeline(np.zeros((1, 3, 3), np.uint8)).classes.tolist()
 
 
 @pytest.mark.parametrize(

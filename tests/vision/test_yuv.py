@@ -202,9 +202,9 @@ def test_a_pipeline_takes_the_matrix(model_info: MakeInfo, fake_session: MakeSes
     session = fake_session(model_info(), reds)
     pipeline = Classifier(session, CLASSIFY, frames="nv12", matrix="bt601-full")
 
-    pipeline(plain(6, 8, (255, 128, 128), "nv12"))
+    pipeline(plain(6, 8, (30, 128, 128), "nv12"))
 
-    np.testing.assert_allclose(session.fed[0], 255, atol=0.1)
+    np.testing.assert_allclose(session.fed[0], 30, atol=0.1)
 
 
 def test_an_unknown_matrix_is_an_input_error(
