@@ -9,7 +9,9 @@ from pathlib import Path
 
 from hwrt import cache as cache_folder
 from hwrt import model, zoo
+from hwrt.errors import ModelError
 from hwrt.files import digest, intact, publish, temporary_beside
+from hwrt.log import LOGGER
 from hwrt.owners import OwnedFolder
 from hwrt.spec import ModelInfo
 
@@ -54,14 +56,26 @@ def open_model(source: ModelSource, cache: Cache = True, *, verify: bool = False
         return Source(info, root, os.path.abspath(source))  # noqa: PTH100
     temporary = None if root else OwnedFolder("hwrt-model-")
     folder = root or (temporary.path if temporary else Path())
-    if isinstance(source, str):
-        path, name = _zoo_file(source, folder / "zoo"), source
-    else:
-        assert isinstance(source, bytes | bytearray | memoryview)
-        path = model.write_bytes(bytes(source), folder / "models")
-        name = str(path)
+    try:
+        path, name = _stored(source, folder)
+    except (OSError, ModelError) as exc:
+        fault = exc if isinstance(exc, OSError) else exc.__cause__
+        if root is None or not isinstance(fault, OSError):
+            raise
+        LOGGER.warning("the model is kept in a temporary folder: %s", exc)
+        temporary = OwnedFolder("hwrt-model-")
+        path, name = _stored(source, temporary.path)
     info = model.read(path, memo_dir=memo_dir, verify=verify)
     return Source(info, root, name, temporary)
+
+
+def _stored(source: ModelSource, folder: Path) -> tuple[Path, str]:
+    """(the file below the folder, what opens it again) of a zoo model, or of one given as bytes."""
+    if isinstance(source, str):
+        return _zoo_file(source, folder / "zoo"), source
+    assert isinstance(source, bytes | bytearray | memoryview)
+    path = model.write_bytes(bytes(source), folder / "models")
+    return path, str(path)
 
 
 def _zoo_file(source: str, folder: Path) -> Path:

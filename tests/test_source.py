@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,22 @@ def test_a_temporary_folder_goes_with_the_last_who_holds_it() -> None:
     del second
 
     assert (kept, path.exists()) == (True, False)
+
+
+@pytest.mark.parametrize("source", ["bytes", "zoo:mobilenet_v3_small"])
+def test_a_model_that_the_cache_can_not_take_is_kept_in_a_temporary_folder(
+    tmp_path: Path,
+    relu_model: Callable[..., Path],
+    source: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for kind in ("models", "zoo"):
+        (tmp_path / "cache" / kind).parent.mkdir(exist_ok=True)
+        (tmp_path / "cache" / kind).touch()
+    given = relu_model().read_bytes() if source == "bytes" else source
+    opened = open_model(given, tmp_path / "cache")
+
+    assert opened.temporary is not None
+    assert opened.info.path.is_relative_to(opened.temporary.path)
+    assert opened.cache_root == tmp_path / "cache"
+    assert "the model is kept in a temporary folder: " in caplog.text

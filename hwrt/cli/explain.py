@@ -56,13 +56,14 @@ def command(model: str, as_json: bool, batch: int | None, load_arguments: dict[s
 
 
 def _plan(model: str, batch: int | None, load_arguments: dict[str, Any]) -> Plan | str:
+    from hwrt.entry import samples_for
     from hwrt.loading.stored import stored_plan
     from hwrt.tuning.plan import Plan
 
     if _is_json(model):
         return Plan.load(model)
     model, load_arguments = batched(model, load_arguments, batch)
-    return stored_plan(model, **load_arguments)
+    return stored_plan(model, **{**load_arguments, "samples": samples_for(model, load_arguments)})
 
 
 def _is_json(model: str) -> bool:
