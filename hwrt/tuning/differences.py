@@ -11,7 +11,7 @@ from hwrt.tuning.plan import Key, Plan
 
 __all__ = ["Difference", "Here", "differences"]
 
-_DIGESTS = frozenset({"model", "machine", "samples", "calibration"})
+_DIGESTS = frozenset({"model", "machine", "samples"})
 _SHOWN = 12
 # What a system's update, or its settings, change on a machine that stays the same one.
 _OF_SOFTWARE = frozenset(

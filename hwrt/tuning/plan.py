@@ -39,7 +39,6 @@ class Key:
     samples: str | None = None
     max_memory_bytes: int | None = None
     max_p99_s: float | None = None
-    calibration: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same as values for JSON."""

@@ -13,7 +13,14 @@ from hwrt import registry
 from hwrt.loading import choosing
 from hwrt.tuning import proof
 
-QUICK = choosing.Effort(min_seconds=0.01, min_samples=2, window_s=0.005, warm_up_s=0.05)
+QUICK = choosing.Effort(
+    min_seconds=0.01,
+    min_samples=2,
+    window_s=0.005,
+    min_windows=4,
+    max_windows=4,
+    warm_up_s=0.05,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,9 @@ __all__ = ["LOADED", "await_end", "running", "start"]
 LOADED = """
 import json, sys
 from hwrt.loading import choosing
-effort = choosing.Effort(min_seconds=0.01, min_samples=2, window_s=0.005, warm_up_s=0.05)
+effort = choosing.Effort(
+    min_seconds=0.01, min_samples=2, window_s=0.005, min_windows=4, max_windows=4, warm_up_s=0.05
+)
 choosing.Effort = lambda budget_s: effort
 import hwrt, hwrt.loading
 print("ready", flush=True)
