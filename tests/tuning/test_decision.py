@@ -92,7 +92,7 @@ def test_a_significant_difference_of_one_percent_is_no_tie() -> None:
 def test_what_is_plainly_slower_is_no_tie_however_little_is_known() -> None:
     decision = decide(
         [
-            contender("fast", 0.0100, noise=0.3),
+            contender("fast", 0.0100, noise=0.3, memory_bytes=100 * MIB),
             contender("light", 0.0106, noise=0.3, seed=1, memory_bytes=MIB),
         ]
     )
