@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,11 +120,17 @@ class Trial:
             )
 
     def answer(self, task: Task, name: str) -> list[dict[str, Array]] | None:
-        """The outputs for every set of feeds, kept in the scratch folder; None when that failed."""
+        """The outputs for every set of feeds; None when that failed.
+
+        They are mapped from files without a name, which vanish with them: those of a dozen
+        candidates for 64 photographs would fill a disk, or the memory that pretends to be one.
+        """
         folder = task.scratch / name
         if self._ask("answer", self._run_timeout_s * task.sets, folder=str(folder)) is None:
             return None
-        return read_feeds(folder)
+        outputs = read_feeds(folder)
+        shutil.rmtree(folder)
+        return outputs
 
     def record(self, finding: Finding) -> None:
         """Keep what the accuracy gate found; reject the candidate where that is a reason to."""

@@ -17,6 +17,7 @@ from hwrt.measure.gate import AccuracyGate
 from hwrt.measure.measurement import Measurement
 from hwrt.model import read
 from hwrt.tuning import onnx_reference
+from hwrt.tuning.judging import Reference
 from hwrt.tuning.tuner import Evidence, measure
 from hwrt.tuning.wish import Effort, Wish
 
@@ -338,6 +339,24 @@ def test_an_output_that_differs_from_run_to_run_is_told_and_the_others_judge(
     (measurement,) = evidence.measurements
     assert measurement.status == "ok"
     assert set(measurement.output_error) == {"y"}
+
+
+def test_a_candidates_outputs_outlive_the_files_that_they_came_in(
+    install: Install, relu_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("Judge", "Good")
+    left: list[list[str]] = []
+    judge = Reference.judge
+
+    def judge_and_look(self: Reference, task: Any, trial: Any, outputs: Any) -> None:
+        left.append(sorted(path.name for path in task.scratch.iterdir()))
+        judge(self, task, trial, outputs)
+
+    monkeypatch.setattr(Reference, "judge", judge_and_look)
+    (measurement,) = tuned(relu_model()).measurements
+
+    assert measurement.status == "ok"
+    assert left == [["evaluated", "feeds"]]
 
 
 def test_random_numbers_show_nothing_of_the_inputs_to_come(
