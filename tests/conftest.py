@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from hwrt import registry
+
+TUNING = Path(__file__).with_name("tuning")
+FAULTY = (TUNING / "faulty_backends.py", TUNING / "leaving_backends.py")
 
 
 @pytest.fixture(scope="session")
@@ -49,17 +53,23 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Installs classes of faulty_backends.py as the only backends, as pip would."""
+    """Installs classes of FAULTY as the only backends, as pip would."""
 
     def install_backends(*classes: str) -> None:
         site = tmp_path / "site-packages"
         metadata = site / "faulty_backends-1.0.dist-info"
         metadata.mkdir(parents=True)
-        shutil.copy(Path(__file__).with_name("tuning") / "faulty_backends.py", site)
+        modules: dict[str, str] = {}
+        for path in FAULTY:
+            shutil.copy(path, site)
+            found = re.findall(r"^class (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+            modules.update(dict.fromkeys(found, path.stem))
         (metadata / "METADATA").write_text(
             "Metadata-Version: 2.1\nName: faulty-backends\nVersion: 1.0\n"
         )
-        lines = [f"{name.lower()} = faulty_backends:{name}" for name in classes]
+        lines = [
+            f"{name.lower()} = {modules.get(name, 'faulty_backends')}:{name}" for name in classes
+        ]
         (metadata / "entry_points.txt").write_text("\n".join(["[hwrt.backends]", *lines]))
         monkeypatch.syspath_prepend(site)
         monkeypatch.setenv("HWRT_BACKENDS", ",".join(name.lower() for name in classes))

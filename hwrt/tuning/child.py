@@ -6,7 +6,6 @@ error carry whatever the vendor prints.  The process ends with its parent.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import faulthandler
 import json
@@ -210,7 +209,6 @@ def _bind(
 def main(descriptor: int, parent: int) -> None:
     """Serve the parent on this socket until it closes it."""
     _die_with(parent)
-    _offer_to_oom_killer()
     faulthandler.enable()
     with socket.socket(fileno=descriptor) as channel, channel.makefile("rw") as lines:
         candidate = Candidate()
@@ -245,12 +243,6 @@ def _reply(candidate: Candidate, message: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as exc:  # noqa: BLE001 - whatever a vendor raises is the candidate's reason
         text = f"{message['op']} raised {type(exc).__name__}: {exc}"
         return {"error": "BackendFailure", "message": text, "hint": None}
-
-
-def _offer_to_oom_killer() -> None:
-    """Where memory runs out this process goes, and not the user's, which may be larger."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _die_with(parent: int) -> None:
