@@ -3,99 +3,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hwrt.errors import BackendError, BackendFailure, InputError, SessionError, UnsupportedModel
+from hwrt.errors import BackendFailure, InputError, SessionError, UnsupportedModel
 from hwrt.session import Loaded, Session
-from hwrt.spec import ModelInfo
 from hwrt.tuning.plan import Plan
 
 from .fakes import ONES, Gate, Model, loaded
-
-FEEDS = {"x": ONES}
-LOST = "the device is lost"
-
-
-class Tripling(Model):
-    """Its answers are 1.5 times those of Model, so that they tell who gave them."""
-
-    def create_request(self, shapes=None):
-        request = super().create_request(shapes)
-        double = request.infer
-        request.infer = lambda feeds: {"y": double(feeds)["y"] * np.float32(1.5)}
-        request.run = lambda: request.outputs.update(request.infer(request.inputs))
-        return request
-
-
-class Spares:
-    """An origin with other engines for the one that fails."""
-
-    def __init__(self, *models: Model | Exception) -> None:
-        self.models = list(models)
-        self.asked = 0
-
-    def next_plan(self, plan: Plan, fault: BackendError) -> Plan | str:
-        self.asked += 1
-        if not self.models:
-            return "the plan has no other right candidate"
-        return replace(
-            plan, backend="spare", fallback_of=plan.candidate, fallback_reason=str(fault)
-        )
-
-    def fall_back(self, plan: Plan) -> Loaded:
-        made = self.models.pop(0)
-        if isinstance(made, Exception):
-            raise made
-        return loaded(made, self)._replace(plan=plan)
-
-    def load(self, model_or_plan: object) -> Loaded:
-        return loaded(self.models.pop(0), self)  # type: ignore[arg-type]
-
-    def restore(self, plan: Plan) -> Loaded:
-        raise AssertionError
-
-    def sample(self, info: ModelInfo) -> None:
-        return None
-
-
-class CountingLock:
-    """A lock that tells how often it was asked for."""
-
-    def __init__(self) -> None:
-        self.asked, self._lock = threading.Semaphore(0), threading.Lock()
-
-    def __enter__(self) -> None:
-        self.asked.release()
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-def raising(error: Exception) -> Callable[[], object]:
-    def fail() -> None:
-        raise error
-
-    return fail
-
-
-def broken(error: Exception | None = None, limit: int | None = None) -> Model:
-    model = Model(limit)
-    model.gate = raising(error or BackendFailure(LOST))
-    return model
-
-
-def session_with(model: Model, *spares: Model | Exception) -> Session:
-    return Session(*loaded(model, Spares(*spares)))
-
-
-def answer(outputs: dict[str, np.ndarray]) -> float:
-    return float(outputs["y"][0, 0])
+from .spares import (
+    FEEDS,
+    LOST,
+    CountingLock,
+    Spares,
+    Tripling,
+    answer,
+    broken,
+    raising,
+    session_with,
+)
 
 
 def wait_until_retired() -> None:
@@ -352,112 +280,3 @@ def test_an_engine_of_other_outputs_does_not_take_over() -> None:
         session.run(FEEDS)
 
     assert (session.plan.backend, new.closed) == ("fake", 1)
-
-
-def test_a_borrowed_request_that_failed_is_run_again_with_its_inputs() -> None:
-    session = session_with(broken(), Tripling())
-    loan = session.borrow()
-    loan.request.inputs["x"][:] = 5
-    again = session.recover(loan, BackendFailure(LOST))
-    outputs = dict(again.request.outputs)
-    again.give_back()
-    session.close()
-
-    assert answer(outputs) == 15.0
-    assert session.fallbacks == 1
-
-
-def test_a_borrowed_request_that_another_engine_refuses_is_given_back() -> None:
-    old, second = broken(limit=1), Tripling()
-    second.gate = raising(BackendFailure("no memory"))
-    session = session_with(old, second)
-    with pytest.raises(BackendFailure, match="no memory"):
-        session.recover(session.borrow(), BackendFailure(LOST))
-    loan = session.try_borrow()
-
-    assert loan is not None
-    assert len(old.requests) == 1
-
-
-def test_where_no_first_request_can_be_made_the_next_candidate_serves() -> None:
-    def none_made(shapes: object = None) -> None:
-        raise BackendFailure("no memory")
-
-    old, other = Model(), Model()
-    old.create_request = other.create_request = none_made  # type: ignore[assignment, method-assign]
-    session = session_with(old, Tripling())
-    lender = session_with(other, Tripling())
-    with lender.borrow() as request:
-        request.run()
-
-    assert answer(session.run(FEEDS)) == 3.0
-    assert lender.fallbacks == 1
-
-
-def test_where_no_further_request_can_be_made_runs_share_those_that_are_there(
-    gate: Gate, caplog: pytest.LogCaptureFixture
-) -> None:
-    model = Model()
-    session = session_with(model, Tripling())
-    create = model.create_request
-
-    def one_alone(shapes: object = None) -> object:
-        if model.requests:
-            raise BackendFailure("no memory")
-        return create(shapes)
-
-    model.create_request = one_alone  # type: ignore[assignment, method-assign]
-    model.gate = gate
-    runs = [session.submit(FEEDS) for _ in range(2)]
-    assert gate.begun.acquire(timeout=30)
-    while not session._engine._is_full:  # the other one has found no room
-        pass
-    gate.opened.set()
-
-    assert [answer(run.result(30)) for run in runs] == [2.0, 2.0]
-    assert session.fallbacks == 0
-    assert "fake cpu:0 serves 1 runs at once, and no more: no memory" in caplog.text
-
-
-def test_a_request_that_a_user_holds_says_where_the_session_has_gone() -> None:
-    old = broken()
-    session = session_with(old, Tripling())
-    request = session.request()
-    with pytest.raises(BackendFailure) as before:
-        request.infer(FEEDS)
-    old.gate = raising(BackendFailure(LOST))
-    session.run(FEEDS)
-    old.gate = raising(BackendFailure(LOST))
-    for _ in range(2):
-        with pytest.raises(BackendFailure) as after:
-            request.infer(FEEDS)
-
-    assert before.value.hint is None
-    assert after.value.hint == "the session runs on spare cpu:0 since: ask it for another request"
-
-    old.gate = lambda: None
-
-    assert answer(request.infer(FEEDS)) == 2.0
-
-
-def test_a_run_that_fails_while_the_session_closes_moves_nothing(gate: Gate) -> None:
-    old, new = Model(1), Tripling()
-
-    def fail() -> None:
-        gate()
-        raise BackendFailure(LOST)
-
-    old.gate = fail
-    session = session_with(old, new)
-    run = session.submit(FEEDS)
-    assert gate.begun.acquire(timeout=30)
-    closing = threading.Thread(target=session.close)
-    closing.start()
-    while not session._closed:
-        pass
-    gate.opened.set()
-    closing.join(30)
-
-    with pytest.raises(BackendFailure, match=LOST):
-        run.result(30)
-    assert new.requests == []
