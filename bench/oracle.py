@@ -80,7 +80,7 @@ def record(model: str, threads: int, samples: int) -> None:
         "model": _name(model),
         "threads": threads,
         "seconds": round(time.monotonic() - started),
-        "versions": versions(),
+        "versions": versions(("onnxruntime", "openvino", "ai-edge-litert")),
         "measurements": [_document(measurement) for measurement in evidence.measurements],
         "dropped": dict(evidence.dropped),
     }
