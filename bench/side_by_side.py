@@ -24,7 +24,7 @@ Call = Callable[[], object]
 # A round's time for one call, so that the clock's grain and the loop do not count.
 _ROUND_S = 5e-3
 _FLUSHED_BYTES = 96 << 20
-# Those of OpenCV's two packages that is not installed is null.
+# The one of OpenCV's two packages that is not installed is null.
 _PEERS = ("opencv-python", "opencv-python-headless", "numba", "onnxruntime", "openvino")
 
 
