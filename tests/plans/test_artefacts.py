@@ -15,6 +15,8 @@ from hwrt import files
 from hwrt.cli import main
 from hwrt.files import publish, temporary_beside
 
+pytestmark = pytest.mark.slow  # each tunes anew, in child processes
+
 Texts = Callable[[], list[str]]
 
 

@@ -15,6 +15,8 @@ from hwrt import cache, files, locks
 from hwrt.errors import HwrtError
 from hwrt.tuning import proof
 
+pytestmark = pytest.mark.slow  # each tunes anew, in child processes
+
 Texts = Callable[[], list[str]]
 
 
@@ -39,7 +41,6 @@ DAMAGES: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_every_file_of_the_cache_may_be_damaged(
     model: Path,

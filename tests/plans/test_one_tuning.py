@@ -18,6 +18,8 @@ from hwrt.measure.gate import AccuracyGate
 
 from .programs import await_end, running, start
 
+pytestmark = pytest.mark.slow  # each tunes anew, in child processes
+
 Texts = Callable[[], list[str]]
 KILLS = 50
 
@@ -36,7 +38,6 @@ def result(child: subprocess.Popen[str]) -> tuple[str, list[str]]:
     return plan, waits
 
 
-@pytest.mark.slow
 def test_eight_processes_that_ask_at_once_tune_once(model: Path, noted: Texts) -> None:
     children = [start(model) for _ in range(8)]
     begin(children)
@@ -52,7 +53,6 @@ def test_eight_processes_that_ask_at_once_tune_once(model: Path, noted: Texts) -
     assert sum(bool(waits) for _, waits in results) >= 1
 
 
-@pytest.mark.slow
 def test_when_the_tuner_is_killed_one_of_those_that_wait_takes_over(
     model: Path, cache_root: Path, log: Path
 ) -> None:
@@ -71,7 +71,6 @@ def test_when_the_tuner_is_killed_one_of_those_that_wait_takes_over(
     assert list((cache_root / "plans").glob("*.lock")) == []
 
 
-@pytest.mark.slow
 def test_a_tuner_may_be_killed_at_any_moment(
     model: Path,
     cache_root: Path,

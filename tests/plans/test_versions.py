@@ -13,6 +13,8 @@ import hwrt
 from hwrt.errors import BackendFailure, InputError
 from hwrt.machine.fingerprint import fingerprint
 
+pytestmark = pytest.mark.slow  # each tunes anew, in child processes
+
 Texts = Callable[[], list[str]]
 
 

@@ -14,6 +14,8 @@ import hwrt
 from hwrt import files
 from hwrt.model import memo
 
+pytestmark = pytest.mark.slow  # each tunes anew, in child processes
+
 # Counts what the load does of its own; a file's name is that below the cache.
 COUNTED = """
 import collections, hashlib, json, os, sys

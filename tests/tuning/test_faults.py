@@ -16,6 +16,8 @@ from hwrt.tuning.wish import Effort, Wish
 
 from .leftovers import files_below, processes_with
 
+pytestmark = pytest.mark.slow  # each tunes anew, in child processes
+
 Install = Callable[..., None]
 Model = Callable[..., Path]
 

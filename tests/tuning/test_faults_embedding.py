@@ -15,6 +15,8 @@ import hwrt
 
 from .leftovers import files_below, processes_with
 
+pytestmark = pytest.mark.slow  # each tunes anew, in child processes
+
 Install = Callable[..., None]
 Model = Callable[..., Path]
 ROOT = Path(hwrt.__file__).parents[1]

@@ -21,6 +21,8 @@ from hwrt.tuning.judging import Reference
 from hwrt.tuning.tuner import Evidence, measure
 from hwrt.tuning.wish import Effort, Wish
 
+pytestmark = pytest.mark.slow  # each tunes anew, in child processes
+
 Install = Callable[..., None]
 Model = Callable[..., Path]
 

@@ -18,6 +18,8 @@ from hwrt.tuning.trial import Trial
 from hwrt.tuning.tuner import Evidence, measure, require_winner
 from hwrt.tuning.wish import Effort, Wish
 
+pytestmark = pytest.mark.slow  # each tunes anew, in child processes
+
 Install = Callable[..., None]
 Model = Callable[..., Path]
 
