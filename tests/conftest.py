@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -49,6 +50,18 @@ def relu_model(tmp_path: Path) -> Callable[..., Path]:
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("HWRT_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _brief_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load measures briefly: how candidates are timed and chosen has tests of its own."""
+    from hwrt.loading import choosing
+    from hwrt.tuning.wish import Effort
+
+    brief = functools.partial(
+        Effort, min_seconds=0.01, min_samples=3, window_s=0.003, min_windows=4, max_windows=6
+    )
+    monkeypatch.setattr(choosing, "Effort", functools.partial(brief, warm_up_s=0.1))
 
 
 @pytest.fixture
