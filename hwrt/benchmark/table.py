@@ -59,13 +59,33 @@ def _figures(report: Report) -> RenderableType:
         grid.add_column(name, justify="right", no_wrap=True)  # names fold, no figure is cut
     grid.add_column("verdict", no_wrap=True)
     best = None if report.winner is None else report.results[report.winner]
-    for result in sorted((r for r in report.results if not r.screened), key=_order):
+    shown = _shown(report)
+    places = [_place(result) for result in shown]
+    for result, place in zip(shown, places, strict=True):
         style = "bold green" if result is best else None
-        grid.add_row(*_cells(_row(result, best, report.threads)), style=style)
+        # Where they are needed to tell two rows apart; a note says them else, being long.
+        more = _own_options(result, report) if places.count(place) > 1 else ""
+        grid.add_row(*_cells(_row(result, best, more)), style=style)
     return grid
 
 
-def _row(result: Result, best: Result | None, threads: int) -> list[str]:
+def _shown(report: Report) -> list[Result]:
+    return sorted((result for result in report.results if not result.screened), key=_order)
+
+
+def _place(result: Result) -> tuple[str, str, str | None]:
+    candidate = result.measurement.candidate
+    return backend_and_precision(result), candidate.device, candidate.variant
+
+
+def _own_options(result: Result, report: Report) -> str:
+    """The options that neither another column nor the heading tells."""
+    options = result.measurement.candidate.options
+    told = {"precision"} | ({"threads"} if options.threads == report.threads else set())
+    return " ".join(f"{key}={value}" for key, value in options.items() if key not in told)
+
+
+def _row(result: Result, best: Result | None, more: str) -> list[str]:
     measurement, summary = result.measurement, result.summary
     figures = ["-"] * 5
     verdict: str = measurement.status
@@ -79,11 +99,9 @@ def _row(result: Result, best: Result | None, threads: int) -> list[str]:
             f"{median_of(result) / median_of(best):.2f}x",
         ]
     candidate = measurement.candidate
-    shown = {"precision"} | ({"threads"} if candidate.options.threads == threads else set())
-    more = [f"{k}={v}" for k, v in candidate.options.items() if k not in shown]
     return [
         "*" if result is best else "",
-        " ".join([candidate.backend, *more, candidate.variant or ""]).strip(),
+        " ".join(part for part in (candidate.backend, more, candidate.variant) if part),
         candidate.device,
         measurement.precision or candidate.options.precision or "-",
         *figures,
@@ -99,17 +117,16 @@ def _notes(report: Report) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(overflow="fold", max_width=28)
     grid.add_column(overflow="fold")
-    rows = []
-    names = names_of(report.results)
-    for result in sorted(report.results, key=_order):
-        if result.screened:
-            continue
-        name = names[id(result)]
-        rows += [
-            (name if i == 0 else "", reason) for i, reason in enumerate(result.verdict.reasons)
-        ]
+    rows: list[tuple[str, str]] = []
+    shown = _shown(report)
+    names = names_of(shown)
+    for result in shown:
+        options = _own_options(result, report)
+        texts = [f"settings: {options}"] if options else []
+        texts += result.verdict.reasons
         if result.summary is not None:
-            rows += [(name, text) for text in _not_told(result.summary)]
+            texts += _not_told(result.summary)
+        rows += [(names[id(result)] if i == 0 else "", text) for i, text in enumerate(texts)]
     rows += _screened(report)
     rows += [(name, f"not tried: {why}") for name, why in report.dropped.items()]
     if rows:

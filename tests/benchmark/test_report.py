@@ -370,6 +370,21 @@ def test_another_number_of_threads_than_the_benchs_is_shown(
     assert not any("threads=1" in row for row in rows)
 
 
+def test_settings_that_tell_no_rows_apart_stand_in_a_note(
+    report_of: ReportOf, timed: Timed
+) -> None:
+    result = timed("alpha", near(0.001))
+    options = Options(threads=1, pinning=False, precision="f32")
+    candidate = replace(result.measurement.candidate, options=options)
+    own = replace(result, measurement=replace(result.measurement, candidate=candidate))
+
+    lines = printed(report_of(own, timed("beta", near(0.002))))
+
+    assert [line.split()[:3] for line in lines if "pinning" in line] == [
+        ["alpha", "settings:", "pinning=False"]
+    ]
+
+
 def test_for_another_objective_the_chosen_wins_and_its_reason_is_told(
     report_of: ReportOf, timed: Timed
 ) -> None:
