@@ -12,7 +12,7 @@ Span = tuple[int, int, int, int]
 Three = tuple[float, float, float]
 
 # Levels from the exact ones: bilinear has 7 bits behind the point, area is float32.
-LEVEL_ERROR = {"bilinear": 1 / 64, "area": 1e-3}
+LEVEL_ERROR = {"bilinear": 0.012, "area": 1e-3}
 
 
 @dataclass(frozen=True)

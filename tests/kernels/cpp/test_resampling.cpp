@@ -38,11 +38,11 @@ double worst_error(double ratio, int channels, bool area) {
   return worst;
 }
 
-TEST_CASE("bilinear levels are within 1/64 of the exact ones at every width around a vector") {
+TEST_CASE("bilinear levels of noise are within 0.012 at every width around a vector") {
   for (const double ratio : kRatios) {
     CAPTURE(ratio);
-    CHECK(worst_error(ratio, 1, false) <= 1.0 / 64);
-    CHECK(worst_error(ratio, 3, false) <= 1.0 / 64);
+    CHECK(worst_error(ratio, 1, false) <= 0.012);
+    CHECK(worst_error(ratio, 3, false) <= 0.012);
   }
 }
 
@@ -62,7 +62,7 @@ TEST_CASE("rows are resampled as columns are") {
       CAPTURE(n);
       const Span rows = whole(source, n), columns = whole(20, 17);
       const Element element = Element::kFloat32;
-      CHECK(worst_error({rows, columns, 3, 3, false, kLevels, element, false}) <= 1.0 / 64);
+      CHECK(worst_error({rows, columns, 3, 3, false, kLevels, element, false}) <= 0.012);
       CHECK(worst_error({rows, columns, 3, 3, true, kLevels, element, false}) <= 1e-3);
     }
   }
@@ -74,7 +74,7 @@ TEST_CASE("a crop needs no more of the frame than its middle") {
   for (const Span& down : rows) {
     for (const Span& across : columns) {
       const Element element = Element::kFloat32;
-      CHECK(worst_error({down, across, 3, 3, false, kLevels, element, false}) <= 1.0 / 64);
+      CHECK(worst_error({down, across, 3, 3, false, kLevels, element, false}) <= 0.012);
       CHECK(worst_error({down, across, 1, 1, true, kLevels, element, false}) <= 1e-3);
     }
   }
