@@ -249,15 +249,8 @@ def _evaluated(task: Task, reasons: Sequence[str], report: Report) -> Reference:
 def _is_reduced(task: Task, trial: Trial) -> bool:
     """True for a candidate that is only admitted because a gate may find it right."""
     precision = trial.found.candidate.options.precision
-    return (
-        task.wish.gate.admits_reduced
-        and not task.model.quantized
-        and precision
-        not in (
-            None,
-            "f32",
-        )
-    )
+    stated = task.model.quantized or precision in (None, "f32")
+    return task.wish.gate.admits_reduced and not stated
 
 
 def _has_nan(array: Array) -> bool:
